@@ -1,0 +1,309 @@
+"""The edge on this host: the files Traefik watches, and the API that says what it really runs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ..model.errors import OpsError
+
+Config = dict[str, Any]
+
+_STACK = re.compile(r"[a-z0-9][a-z0-9-]*")
+_WATCHED_ENDINGS = (".yml", ".yaml", ".toml")
+_POLL_SECONDS = 0.01
+_API_TIMEOUT_SECONDS = 2.0
+
+
+class EdgeFiles:
+    """The directory of the edge's dynamic configuration: one file for each stack, one writer, replaced as a whole.
+
+    A new text is written in ``incoming/``, which Traefik does not watch, under a name it would not read, flushed to
+    disk and renamed into ``dynamic/``: at no moment is there a file that is cut or empty. The content is JSON, which
+    every YAML parser reads. Callers hold the lock of the stack they write for.
+    """
+
+    def __init__(self, root: Path | str = "/var/lib/seisei/edge") -> None:
+        self.root = Path(root)
+        self.dynamic = self.root / "dynamic"
+        self.incoming = self.root / "incoming"
+
+    def prepare(self) -> bool:
+        """Make both directories; whether anything was missing. Traefik's user must be able to read ``dynamic/``."""
+        missing = [path for path in (self.dynamic, self.incoming) if not path.is_dir()]
+        try:
+            for path in missing:
+                path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _file_error("cannot make the edge's directories", self.root, error) from error
+        return bool(missing)
+
+    def place(self, stack: str, config: Config) -> str | None:
+        """Put a stack's configuration in place at once, and durably; the text it replaces, or None if there was none.
+
+        Raises OpsError when the disk or the directories refuse; the file in place is then still the old one.
+        """
+        target = self._target(stack)
+        previous = self.current(stack)
+        self._replace(target, render(config))
+        return previous
+
+    def restore(self, stack: str, text: str | None) -> None:
+        """Put back what :meth:`place` returned."""
+        if text is None:
+            self.remove(stack)
+        else:
+            self._replace(self._target(stack), text)
+
+    def current(self, stack: str) -> str | None:
+        """The text in place, or None when the stack has no file."""
+        target = self._target(stack)
+        try:
+            return target.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _file_error("cannot read the edge's file", target, error) from error
+
+    def remove(self, stack: str) -> bool:
+        """Take a stack's file away; whether there was one."""
+        target = self._target(stack)
+        try:
+            target.unlink(missing_ok=False)
+            _sync_directory(self.dynamic)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _file_error("cannot remove the edge's file", target, error) from error
+        return True
+
+    def all(self) -> dict[str, Config]:
+        """Every stack's configuration that is in place and can be read; :meth:`broken` tells of the others."""
+        configs: dict[str, Config] = {}
+        for path in self._watched():
+            config, fault = _read(path)
+            if not fault:
+                configs[path.stem] = config
+        return configs
+
+    def broken(self) -> list[OpsError]:
+        """The files in the watched directory that stop Traefik from taking any change, or that are not ours."""
+        return [
+            OpsError(fault, where=str(path), do="move the file out of the directory, then converge the host")
+            for path in self._watched()
+            if (fault := _read(path)[1])
+        ]
+
+    def _watched(self) -> list[Path]:
+        # Traefik reads sub-directories too, so a file there can block every reload just as well.
+        found = (path for path in self.dynamic.rglob("*") if path.suffix in _WATCHED_ENDINGS and not path.is_dir())
+        return sorted(found)
+
+    def _target(self, stack: str) -> Path:
+        if not _STACK.fullmatch(stack):
+            raise OpsError(f"'{stack}' cannot be the name of a stack", where="edge", do="name it as its stack file is")
+        return self.dynamic / f"{stack}.yml"
+
+    def _replace(self, target: Path, text: str) -> None:
+        draft = self.incoming / f"{target.stem}.{os.getpid()}.draft"
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            draft.rename(target)
+            _sync_directory(self.dynamic)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise _file_error("cannot place the edge's file", target, error) from error
+
+
+def render(config: Config) -> str:
+    """The text of a configuration as it stands on disk; equal configurations give equal texts."""
+    return json.dumps(config, indent=1, sort_keys=True) + "\n"
+
+
+class EdgeApi:
+    """Traefik's own account of what it runs, from its API on the edge's network.
+
+    ``base_url`` is such as ``http://172.20.0.2:8082``. ``explain`` is asked, when a wait fails, why Traefik might not
+    have taken the configuration (for instance :meth:`EdgeFiles.broken`, or the last error in Traefik's log).
+    """
+
+    def __init__(self, base_url: str, explain: Callable[[], list[str]] | None = None) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise OpsError(f"'{base_url}' is not an address of the edge's API", do="give it as http://address:port")
+        self.base_url = base_url
+        self._host = parts.hostname
+        self._port = parts.port or 80
+        self._explain = explain
+
+    def service_urls(self, name: str) -> tuple[str, ...]:
+        """The servers a service of the file provider leads to now; empty when there is no such service."""
+        service = self._get(f"/api/http/services/{quote(name)}@file")
+        servers = ((service or {}).get("loadBalancer") or {}).get("servers") or []
+        return tuple(str(server.get("url", "")) for server in servers)
+
+    def version(self) -> str:
+        """Traefik's version, such as "3.7.15". Raises OpsError when the API does not answer."""
+        return str((self._get("/api/version") or {}).get("Version", ""))
+
+    def differences(self, config: Config) -> list[str]:
+        """What is not yet as this configuration wants it, one sentence each; empty when all of it is live."""
+        http_part: Mapping[str, Any] = config.get("http", {})
+        found: list[str] = []
+        for name, service in http_part.get("services", {}).items():
+            wanted = tuple(server["url"] for server in service["loadBalancer"]["servers"])
+            live = self.service_urls(name)
+            if live != wanted:
+                found.append(f"service {name} leads to {_listed(live)}, wanted {_listed(wanted)}")
+        for name, router in http_part.get("routers", {}).items():
+            found += self._router_differences(name, router)
+        return found
+
+    def wait_live(self, config: Config, deadline_s: float = 10.0) -> float:
+        """Wait until Traefik runs exactly this; milliseconds waited.
+
+        Raises OpsError when it does not within ``deadline_s`` seconds, naming what is live instead and, where it can be
+        had, the reason.
+        """
+        return self._wait(lambda: self.differences(config), deadline_s, "the edge did not take its new configuration")
+
+    def wait_absent(self, config: Config, deadline_s: float = 10.0) -> float:
+        """Wait until none of a removed configuration's routers is live; milliseconds waited. Raises as wait_live."""
+        names = list(config.get("http", {}).get("routers", {}))
+
+        def left() -> list[str]:
+            return [f"router {name} is still live" for name in names if self._router(name) is not None]
+
+        return self._wait(left, deadline_s, "the edge still serves what was removed")
+
+    def _wait(self, look: Callable[[], list[str]], deadline_s: float, what: str) -> float:
+        start = time.monotonic()
+        while True:
+            try:
+                differences = look()
+            except _Unreachable as error:
+                differences = [str(error)]
+            waited = time.monotonic() - start
+            if not differences:
+                return waited * 1000
+            if waited >= deadline_s:
+                raise self._not_live(f"{what} within {deadline_s:g} s", differences)
+            time.sleep(_POLL_SECONDS)
+
+    def _not_live(self, what: str, differences: list[str]) -> OpsError:
+        reasons = self._explain() if self._explain else []
+        said = "; ".join([*differences[:3], *(["…"] if len(differences) > 3 else [])])
+        why = f". Cause: {'; '.join(reasons)}" if reasons else ""
+        do = "put right what is named as the cause" if reasons else "read the log of the edge's container"
+        return OpsError(f"{what}: {said}{why}", where=f"edge {self.base_url}", do=f"{do}; the old routes still serve")
+
+    def _router(self, name: str) -> dict[str, Any] | None:
+        return self._get(f"/api/http/routers/{quote(name)}@file")
+
+    def _router_differences(self, name: str, wanted: Mapping[str, Any]) -> list[str]:
+        live = self._router(name)
+        if live is None:
+            return [f"router {name} is not there"]
+        if live.get("status") != "enabled":
+            return [f"router {name} is {live.get('status')}: {'; '.join(live.get('error') or ['no reason given'])}"]
+        return [
+            f"router {name} has {key} {live.get(key)!r}, wanted {wanted[key]!r}"
+            for key in ("rule", "service", "entryPoints", "priority")
+            if key in wanted and live.get(key) != wanted[key]
+        ]
+
+    def _get(self, path: str) -> dict[str, Any] | None:
+        # The address is an IP on a bridge of this host: a new connection costs well under a millisecond.
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_API_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise _Unreachable(self.base_url, str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+        if answer.status == http.client.NOT_FOUND:
+            return None
+        if answer.status != http.client.OK:
+            raise _Unreachable(self.base_url, f"{path} answered {answer.status}")
+        return _json_object(body, self.base_url)
+
+
+class _Unreachable(OpsError):
+    """The API does not answer as an API (yet): a wait goes on, everything else fails."""
+
+    def __init__(self, base_url: str, why: str) -> None:
+        super().__init__(
+            f"the API of the edge does not answer: {why}",
+            where=f"edge {base_url}",
+            do="see whether the edge's container runs, and converge the host if it does not",
+        )
+
+
+_LOG_ERROR = re.compile(r"\b(?:ERR|error)\b", re.IGNORECASE)
+
+
+def last_config_error(log: str) -> str:
+    """The last error in Traefik's log (JSON lines or text) that concerns a configuration; empty when there is none."""
+    for line in reversed(log.splitlines()):
+        if not _LOG_ERROR.search(line) or "configuration" not in line.lower():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return line.strip()
+        if isinstance(entry, dict) and entry.get("level") == "error":
+            return ": ".join(str(entry[key]) for key in ("message", "error") if entry.get(key))
+    return ""
+
+
+def _json_object(body: bytes, base_url: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise _Unreachable(base_url, "the answer is not JSON") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _read(path: Path) -> tuple[Config, str]:
+    """A watched file's configuration and what is wrong with it (empty when it is one of ours)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return {}, f"the file cannot be read ({error})"
+    if not text.strip():
+        return {}, "the file is empty, which the edge reads as no routes at all"
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        return {}, f"the file is not one of ours: not JSON ({error})"
+    return (document, "") if isinstance(document, dict) else ({}, "the file is not one of ours: not a JSON object")
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _file_error(what: str, path: Path, error: OSError | UnicodeDecodeError) -> OpsError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return OpsError(f"{what}: {reason}", where=str(path), do="free or repair the disk, then converge the host")
+
+
+def _listed(urls: tuple[str, ...]) -> str:
+    return ", ".join(urls) or "nothing"

@@ -1,0 +1,130 @@
+"""What a release must answer before it may serve, and the words for what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .document import Node
+from .route import host_fault
+
+_KEYS = ("name", "path", "method", "host", "status", "headers", "body_contains", "json", "location", "timeout")
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class SmokeTest:
+    """One question to a release, and what its answer must be.
+
+    ``host`` empty means the first host of the stack's first route. ``status`` lists every accepted status. ``headers``
+    must be answered exactly (names in any case). ``json`` maps dotted paths ("checks.database", "rows.0.id") to the
+    value expected there. ``location`` is the redirect's target; one that starts with "/" is compared without scheme
+    and host. ``timeout`` is in seconds, for the whole exchange.
+    """
+
+    name: str
+    path: str
+    method: str = "GET"
+    host: str = ""
+    status: tuple[int, ...] = (200,)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body_contains: str = ""
+    json: Mapping[str, Any] = field(default_factory=dict)
+    location: str = ""
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What came back for one request, or why nothing did.
+
+    ``status`` is 0 and ``error`` one of "dns", "refused", "unreachable", "timeout", "tls", "closed", "protocol" when
+    there was no whole answer; ``detail`` then says more. Header names are lower case. ``body`` may be cut (``cut``).
+    ``ms`` is the time from connecting to the end of the body.
+    """
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    ms: float = 0.0
+    error: str = ""
+    detail: str = ""
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """Whether one test passed; if not, ``reason`` says in one sentence what was answered instead.
+
+    ``ms`` is the time the answer took.
+    """
+
+    name: str
+    passed: bool
+    reason: str = ""
+    ms: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, for records and reports."""
+        return {"name": self.name, "passed": self.passed, "reason": self.reason, "ms": round(self.ms, 1)}
+
+
+def parse_smoke(node: Node) -> tuple[SmokeTest, ...]:
+    """Read ``x-ops.smoke``, a list of mappings. Errors are collected in the node."""
+    tests: list[SmokeTest] = []
+    for entry in node.items():
+        test = parse_smoke_test(entry)
+        if test.name and test.name in {other.name for other in tests}:
+            entry.reject(f"two smoke tests are named '{test.name}'", "give each its own name")
+        tests.append(test)
+    return tuple(tests)
+
+
+def parse_smoke_test(node: Node) -> SmokeTest:
+    """Read one smoke test."""
+    keys = node.mapping(_KEYS)
+    for needed in ("name", "path"):
+        if needed not in keys or keys[needed].value in (None, ""):
+            node.reject(f"a smoke test needs '{needed}'", f"add '{needed}:' to this test")
+    location = _key(node, keys, "location").text()
+    return SmokeTest(
+        name=_key(node, keys, "name").text(),
+        path=_key(node, keys, "path").text(pattern=r"/[!-~]*", hint="a path such as /web/health"),
+        method=_key(node, keys, "method").choice(_METHODS, "GET"),
+        host=_host(_key(node, keys, "host")),
+        status=_statuses(_key(node, keys, "status"), _REDIRECTS if location else (200,)),
+        headers={name: value.text() for name, value in _key(node, keys, "headers").mapping().items()},
+        body_contains=_key(node, keys, "body_contains").text(),
+        json={path: value.value for path, value in _key(node, keys, "json").mapping().items()},
+        location=location,
+        timeout=_timeout(_key(node, keys, "timeout")),
+    )
+
+
+def _key(node: Node, keys: dict[str, Node], name: str) -> Node:
+    return keys[name] if name in keys else node.child(name, None)
+
+
+def _host(node: Node) -> str:
+    host = node.text()
+    fault = host_fault(host) if host else None
+    if fault:
+        node.reject(f"host '{host}' {fault[0]}", fault[1])
+    return host
+
+
+def _statuses(node: Node, default: tuple[int, ...]) -> tuple[int, ...]:
+    if node.value is None:
+        return default
+    nodes = list(node.items()) if isinstance(node.value, (list, tuple)) else [node]
+    return tuple(entry.integer(200, least=100, most=599) for entry in nodes)
+
+
+def _timeout(node: Node) -> float:
+    seconds = node.seconds(5.0)
+    if not 0 < seconds <= 60:
+        node.reject(f"{seconds:g} seconds is not a time a smoke test may take", "choose more than 0 and at most 60s")
+        return 5.0
+    return seconds
