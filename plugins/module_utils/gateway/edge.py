@@ -19,6 +19,9 @@ Config = dict[str, Any]
 _STACK = re.compile(r"[a-z0-9][a-z0-9-]*")
 _WATCHED_ENDINGS = (".yml", ".yaml", ".toml")
 _POLL_SECONDS = 0.01
+TRAEFIK_USER = 65532
+"""The numeric user the edge's container runs as (``user`` in the edge's stack file)."""
+
 _API_TIMEOUT_SECONDS = 2.0
 
 
@@ -30,20 +33,28 @@ class EdgeFiles:
     every YAML parser reads. Callers hold the lock of the stack they write for.
     """
 
-    def __init__(self, root: Path | str = "/var/lib/seisei/edge") -> None:
+    def __init__(self, root: Path | str = "/var/lib/seisei/edge", owner: int = TRAEFIK_USER) -> None:
         self.root = Path(root)
         self.dynamic = self.root / "dynamic"
         self.incoming = self.root / "incoming"
+        self.acme = self.root / "acme"
+        self.owner = owner
 
     def prepare(self) -> bool:
-        """Make both directories; whether anything was missing. Traefik's user must be able to read ``dynamic/``."""
-        missing = [path for path in (self.dynamic, self.incoming) if not path.is_dir()]
+        """Make the directories; whether anything was missing or other than it has to be.
+
+        ``dynamic/`` is readable by Traefik's user (``owner``, a numeric id), ``acme/`` (certificates and their keys)
+        belongs to that user and is closed to everybody else. Raises OpsError when the disk refuses.
+        """
+        wanted = (
+            (self.dynamic, 0o755, os.geteuid()),
+            (self.incoming, 0o700, os.geteuid()),
+            (self.acme, 0o700, self.owner),
+        )
         try:
-            for path in missing:
-                path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return any([_made(path, mode, owner) for path, mode, owner in wanted])
         except OSError as error:
             raise _file_error("cannot make the edge's directories", self.root, error) from error
-        return bool(missing)
 
     def place(self, stack: str, config: Config) -> str | None:
         """Put a stack's configuration in place at once, and durably; the text it replaces, or None if there was none.
@@ -290,6 +301,19 @@ def _read(path: Path) -> tuple[Config, str]:
     except ValueError as error:
         return {}, f"the file is not one of ours: not JSON ({error})"
     return (document, "") if isinstance(document, dict) else ({}, "the file is not one of ours: not a JSON object")
+
+
+def _made(path: Path, mode: int, owner: int) -> bool:
+    changed = not path.is_dir()
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    status = path.stat()
+    if status.st_mode & 0o777 != mode:
+        path.chmod(mode)
+        changed = True
+    if status.st_uid != owner:
+        os.chown(path, owner, owner)
+        changed = True
+    return changed
 
 
 def _sync_directory(path: Path) -> None:

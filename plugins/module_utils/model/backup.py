@@ -80,6 +80,7 @@ class Snapshot:
     stack: str
     run: str
     part: str
+    reason: str = "manual"
 
     @property
     def kind(self) -> str:
@@ -103,9 +104,9 @@ def stream_path(part: str) -> str:
     return f"/{MANIFEST}.json" if kind == MANIFEST else f"/{kind}/{name}.dump"
 
 
-def snapshot_tags(environment: str, stack: str, run: str, part: str) -> tuple[str, ...]:
+def snapshot_tags(environment: str, stack: str, run: str, part: str, reason: str) -> tuple[str, ...]:
     """The tags by which a snapshot is found again."""
-    return (f"environment={environment}", f"stack={stack}", f"run={run}", f"part={part}")
+    return (f"environment={environment}", f"stack={stack}", f"run={run}", f"part={part}", f"reason={reason}")
 
 
 def parse_snapshot(entry: Mapping[str, Any]) -> Snapshot | None:
@@ -114,7 +115,8 @@ def parse_snapshot(entry: Mapping[str, Any]) -> Snapshot | None:
     if not {"environment", "stack", "run", "part"} <= tags.keys():
         return None
     time = dt.datetime.fromisoformat(str(entry["time"]))
-    return Snapshot(str(entry["id"]), time, tags["environment"], tags["stack"], tags["run"], tags["part"])
+    texts = {name: tags[name] for name in ("environment", "stack", "run", "part")}
+    return Snapshot(str(entry["id"]), time, **texts, reason=tags.get("reason", "manual"))
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,13 @@ class TableContent:
 
 @dataclass(frozen=True)
 class DatabaseContent:
-    """What a database held in the very snapshot the dump was taken of."""
+    """What a database held in the very snapshot the dump was taken of.
+
+    ``tables`` are keyed ``schema.table``; ``structure`` counts indexes, constraints and so on; ``roles`` own or were
+    granted something in it; ``settings`` are the ``name=value`` of ALTER DATABASE; ``grants`` are ``role=PRIVILEGE``
+    on the database itself, with an empty role for everybody; ``provider`` is PostgreSQL's letter of the locale
+    provider.
+    """
 
     tables: dict[str, TableContent]
     structure: dict[str, int]
@@ -170,10 +178,18 @@ class DatabaseContent:
     encoding: str
     collate: str
     ctype: str
+    provider: str
+    locale: str
     server_version: str
     schema_head: str
     roles: tuple[str, ...]
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...]
+    grants: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables.values())
 
 
 @dataclass(frozen=True)
@@ -244,5 +260,5 @@ def parse_manifest(tree: Mapping[str, Any]) -> Manifest:
 def _database_record(tree: Mapping[str, Any]) -> DatabaseRecord:
     content = dict(tree["content"])
     tables = {name: TableContent(**table) for name, table in content["tables"].items()}
-    lists = {name: tuple(content[name]) for name in ("roles", "settings")}
+    lists = {name: tuple(content[name]) for name in ("roles", "settings", "grants")}
     return DatabaseRecord(**{**tree, "content": DatabaseContent(**{**content, "tables": tables, **lists})})

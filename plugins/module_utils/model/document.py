@@ -11,12 +11,11 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from .errors import InvalidInput, OpsError
 
 Lines = Mapping[tuple[str | int, ...], int]
-Choice = TypeVar("Choice", bound=str)
 
 _DURATION = re.compile(r"^(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?$")
 _SIZE = re.compile(r"^(?P<n>\d+)(?P<unit>[bkmg]?)b?$", re.IGNORECASE)

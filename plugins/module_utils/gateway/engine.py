@@ -1,0 +1,233 @@
+"""The Docker engine of this host, through its own socket. The only importer of the docker SDK."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+except ImportError:  # the host is not provisioned yet: Engine() says so
+    docker = None  # type: ignore[assignment]
+
+from ..model.container import LABEL, ObservedContainer, WantedContainer, canonical
+from ..model.errors import OpsError
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """How a one-off container ended: its exit code, its last lines, seconds."""
+
+    exit_code: int
+    output: str
+    seconds: float
+
+
+class Engine:
+    """Reads and changes containers, networks, volumes and images.
+
+    Raises OpsError for everything the engine refuses, with its reason.
+    """
+
+    def __init__(self, base_url: str = "unix:///var/run/docker.sock", *, timeout: float = 60) -> None:
+        if docker is None:
+            raise OpsError(
+                "the Docker SDK for Python is missing on this host", do="run playbooks/provision.yml for it first"
+            )
+        with _told(f"the Docker engine at {base_url}", "run playbooks/provision.yml, or systemctl status docker there"):
+            self.api = docker.APIClient(base_url=base_url, version="auto", timeout=int(timeout), num_pools=16)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def containers(self, **labels: str) -> dict[str, ObservedContainer]:
+        """Containers of the estate by name; keyword arguments filter on our labels (``stack="odoo18"``)."""
+        wanted = [f"{LABEL}{key}={value}" for key, value in labels.items()] or [f"{LABEL}stack"]
+        with _told("listing containers"):
+            listed = self.api.containers(all=True, filters={"label": wanted})
+            found = [self._inspect(entry["Id"]) for entry in listed]
+        return {entry["Name"].lstrip("/"): _observed(entry) for entry in found if entry}
+
+    def _inspect(self, name: str) -> dict[str, Any] | None:
+        try:
+            return dict(self.api.inspect_container(name))
+        except NotFound:
+            return None
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        """What the engine says of a container, or None when there is none."""
+        with _told(f"container {name}"):
+            return self._inspect(name)
+
+    def address(self, name: str, network: str) -> str:
+        """The container's address on a network."""
+        found = self.inspect(name) or {}
+        address = found.get("NetworkSettings", {}).get("Networks", {}).get(network, {}).get("IPAddress", "")
+        if not address:
+            raise OpsError(f"container {name} has no address on network {network}", do="look at docker logs " + name)
+        return str(address)
+
+    def pid(self, name: str) -> int:
+        """The process id of the container's first process, 0 when it does not run."""
+        return int((self.inspect(name) or {}).get("State", {}).get("Pid", 0))
+
+    def networks(self) -> frozenset[str]:
+        """Names of all networks."""
+        with _told("listing networks"):
+            return frozenset(entry["Name"] for entry in self.api.networks())
+
+    def volumes(self) -> frozenset[str]:
+        """Names of all volumes."""
+        with _told("listing volumes"):
+            return frozenset(entry["Name"] for entry in self.api.volumes()["Volumes"] or ())
+
+    def images(self) -> frozenset[str]:
+        """Every ``repository@digest`` that is present."""
+        with _told("listing images"):
+            return frozenset(digest for image in self.api.images() for digest in image.get("RepoDigests") or ())
+
+    # -- images ----------------------------------------------------------------------------------------------------
+
+    def pull(self, image: str, auth: Mapping[str, str] | None = None) -> None:
+        """Pull ``repository@digest`` and confirm that the engine holds that digest under that name."""
+        with _told(f"pulling {image}", "is the registry up, and the login in the secrets store right?"):
+            for line in self.api.pull(image, stream=True, decode=True, auth_config=dict(auth) if auth else None):
+                if "error" in line:
+                    raise OpsError(f"the engine could not pull it: {line['error']}", where=image, do="check registry and login")
+        self.verify(image)
+
+    def verify(self, image: str) -> None:
+        """Raise OpsError unless the image with exactly this digest is present."""
+        with _told(f"image {image}"):
+            try:
+                held = self.api.inspect_image(image).get("RepoDigests") or []
+            except ImageNotFound:
+                held = []
+        if image not in held:
+            raise OpsError(
+                f"the digest does not match: the engine holds {', '.join(held) or 'nothing'}",
+                where=image,
+                do="do not run it; find out who moved the tag, then deploy again",
+            )
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def create_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> None:
+        """A bridge network; ``internal`` ones have no way out."""
+        with _told(f"network {name}"):
+            self.api.create_network(name, driver="bridge", internal=internal, labels=dict(labels))
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """A named local volume."""
+        with _told(f"volume {name}"):
+            self.api.create_volume(name, labels=dict(labels))
+
+    def create(self, wanted: WantedContainer) -> None:
+        """Create (not start) a container and attach it to all its networks."""
+        payload = json.loads(canonical(wanted.payload))
+        payload["Labels"][f"{LABEL}spec"] = canonical(wanted.spec)
+        first, *others = wanted.networks
+        payload["NetworkingConfig"] = {"EndpointsConfig": {first: {"Aliases": list(wanted.networks[first])}}}
+        with _told(f"container {wanted.name}"):
+            self.api.create_container_from_config(payload, wanted.name)
+            for network in others:
+                self.connect(wanted.name, network, wanted.networks[network])
+
+    def connect(self, name: str, network: str, aliases: tuple[str, ...] = ()) -> None:
+        """Attach a container to a network."""
+        with _told(f"container {name}, network {network}"):
+            self.api.connect_container_to_network(name, network, aliases=list(aliases))
+
+    def start(self, name: str) -> None:
+        """Start a container."""
+        with _told(f"container {name}"):
+            self.api.start(name)
+
+    def stop(self, name: str, grace_s: int | None = None) -> None:
+        """Stop a container with its stop signal; killed after its grace period, or ``grace_s`` seconds."""
+        with _told(f"container {name}"):
+            self.api.stop(name, timeout=grace_s)
+
+    def remove(self, name: str) -> None:
+        """Remove a container, not its named volumes. A container that is gone already is fine."""
+        with _told(f"container {name}"):
+            try:
+                self.api.remove_container(name, force=True, v=True)  # v: anonymous volumes only
+            except NotFound:
+                return
+
+    def logs(self, name: str, lines: int = 20) -> str:
+        """The last lines a container wrote, for evidence."""
+        with _told(f"container {name}"):
+            return bytes(self.api.logs(name, tail=lines)).decode(errors="replace").strip()
+
+    def wait_healthy(self, name: str, limit_s: float) -> float:
+        """Wait until the container is healthy (or running, without a health check); returns seconds.
+
+        Raises OpsError with its last lines when it dies, turns unhealthy or the limit passes.
+        """
+        began = time.monotonic()
+        while True:
+            state = (self.inspect(name) or {}).get("State", {})
+            health = state.get("Health", {}).get("Status", "")
+            waited = time.monotonic() - began
+            if state.get("Running") and not state.get("Restarting") and health in ("", "healthy"):
+                return waited
+            if state.get("Status") in ("exited", "dead") or health == "unhealthy" or state.get("Restarting") or not state:
+                self._not_healthy(name, state, f"is {health or state.get('Status', 'gone')}")
+            if waited > limit_s:
+                self._not_healthy(name, state, f"was not healthy within {limit_s:.0f} s")
+            time.sleep(POLL_S)
+
+    def _not_healthy(self, name: str, state: Mapping[str, Any], why: str) -> None:
+        checks = state.get("Health", {}).get("Log") or [{}]
+        said = str(checks[-1].get("Output", "")).strip() or (self.logs(name, 3) if state else "")
+        raise OpsError(f"the container {why}; it says: {said[-400:]}", where=name, do=f"docker logs {name}")
+
+    def run_task(self, wanted: WantedContainer, limit_s: float) -> TaskResult:
+        """Run a container to its end and remove it; stopped and reported when ``limit_s`` passes."""
+        began = time.monotonic()
+        self.remove(wanted.name)
+        self.create(wanted)
+        try:
+            self.start(wanted.name)
+            with _told(f"task {wanted.name}", f"it did not end within {limit_s:.0f} s and was stopped"):
+                code = int(self.api.wait(wanted.name, timeout=limit_s)["StatusCode"])
+            return TaskResult(code, self.logs(wanted.name, 40), time.monotonic() - began)
+        finally:
+            self.remove(wanted.name)
+
+
+def _observed(entry: Mapping[str, Any]) -> ObservedContainer:
+    labels = entry["Config"]["Labels"] or {}
+    state = entry["State"]
+    return ObservedContainer(
+        name=entry["Name"].lstrip("/"),
+        id=entry["Id"],
+        stack=labels.get(f"{LABEL}stack", ""),
+        service=labels.get(f"{LABEL}service", ""),
+        number=int(labels.get(f"{LABEL}number", 0)),
+        running=bool(state["Running"]) and not state.get("Paused"),
+        health=state.get("Health", {}).get("Status", ""),
+        spec=json.loads(labels.get(f"{LABEL}spec", "{}")),
+        networks=frozenset(entry["NetworkSettings"]["Networks"]),
+    )
+
+
+@contextmanager
+def _told(where: str, do: str = "") -> Iterator[None]:
+    """Turn what the SDK raises into one sentence."""
+    try:
+        yield
+    except OpsError:
+        raise
+    except APIError as error:
+        raise OpsError(f"the engine refused: {error.explanation or error}", where=where, do=do) from error
+    except (DockerException, OSError) as error:
+        raise OpsError(f"the engine does not answer: {error}", where=where, do=do or "systemctl status docker") from error

@@ -1,0 +1,198 @@
+"""What a host remembers: release records, which one is live, history, a journal, and the lock of a stack.
+
+Everything is written whole, synced, and renamed in place, so that a crash leaves either the old or the new.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..model.container import SECRET_ROOT
+from ..model.errors import OpsError
+from ..model.release import Release, StackState, release_from, state_from
+
+ROOT = Path("/var/lib/seisei")
+RUN = Path("/run/seisei")
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_file(path: Path, text: str, mode: int = 0o640) -> None:
+    """Write a file whole: a neighbour first, synced, then renamed over the target."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        os.fchmod(handle.fileno(), mode)
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+class HostState:
+    """The memory of one host. ``root`` and ``run`` are parameters so that tests use their own."""
+
+    def __init__(self, root: Path = ROOT, run: Path = RUN) -> None:
+        self.root = root
+        self.run = run
+
+    def _stack(self, stack: str) -> Path:
+        return self.root / "stacks" / stack
+
+    def stacks(self) -> tuple[str, ...]:
+        """Stacks this host has a state of."""
+        folder = self.root / "stacks"
+        return tuple(sorted(entry.name for entry in folder.iterdir())) if folder.is_dir() else ()
+
+    def state(self, stack: str) -> StackState:
+        """Which records are live and on standby."""
+        found = self._json(self._stack(stack) / "state.json")
+        return state_from(found) if found is not None else StackState()
+
+    def set_state(self, stack: str, state: StackState) -> None:
+        """Replace the state."""
+        write_file(self._stack(stack) / "state.json", json.dumps(state.as_dict()))
+
+    def record(self, stack: str, number: int) -> Release:
+        """A release record.
+
+        Raises OpsError when it is not there.
+        """
+        found = self._json(self._stack(stack) / "records" / f"{number}.json")
+        if found is None:
+            raise OpsError(f"stack '{stack}' has no release {number} here", do="history.yml lists what there is")
+        return release_from(found)
+
+    def records(self, stack: str) -> tuple[Release, ...]:
+        """All records, oldest first."""
+        folder = self._stack(stack) / "records"
+        numbers = sorted(int(path.stem) for path in folder.glob("*.json")) if folder.is_dir() else []
+        return tuple(self.record(stack, number) for number in numbers)
+
+    def add_record(self, release: Release) -> None:
+        """Write a new record and count it; records are immutable, so an existing one is refused."""
+        path = self._stack(release.stack) / "records" / f"{release.number}.json"
+        if path.exists():
+            raise OpsError(f"release {release.number} of '{release.stack}' is already recorded", where=str(path))
+        write_file(path, json.dumps(release.as_dict(), ensure_ascii=False))
+        self.set_state(release.stack, replace(self.state(release.stack), last=release.number))
+
+    def journal(self, stack: str, entry: Mapping[str, Any]) -> None:
+        """Append to the stack's journal, synced."""
+        _append(self._stack(stack) / "journal.jsonl", {"at": now(), **entry})
+
+    def tell(self, stack: str, entry: Mapping[str, Any]) -> None:
+        """Append to the stack's history, synced."""
+        _append(self._stack(stack) / "history.jsonl", {"at": now(), "stack": stack, **entry})
+
+    def history(self, stack: str) -> list[dict[str, Any]]:
+        """All events of a stack, oldest first."""
+        path = self._stack(stack) / "history.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _json(self, path: Path) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            raise OpsError(
+                f"cannot be read: {error}", where=str(path), do="restore it from a backup of the host"
+            ) from error
+
+    # -- configs and secrets -----------------------------------------------------------------------------------------
+
+    def configs(self) -> frozenset[str]:
+        """Paths of the configs that are in place."""
+        return frozenset(str(path) for path in (self.root / "configs").glob("*/*"))
+
+    def place_config(self, path: str, content: str) -> None:
+        """Write a config; its name carries its content's hash, so it never changes afterwards."""
+        write_file(Path(path), content, 0o644)
+
+    def place_secrets(self, stack: str, values: Mapping[str, str]) -> None:
+        """Put secret values on tmpfs, readable in containers only: the folder is closed to everyone but root."""
+        folder = Path(SECRET_ROOT) / stack
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.chmod(0o700)
+        for name, value in values.items():
+            write_file(folder / name, value, 0o444)
+        write_file(folder / ".mark", self.mark(values), 0o400)
+
+    def secret_marks(self) -> dict[str, str]:
+        """The keyed fingerprint of the secrets in place, per stack."""
+        return {path.parent.name: path.read_text() for path in Path(SECRET_ROOT).glob("*/.mark")}
+
+    def mark(self, values: Mapping[str, str]) -> str:
+        """A keyed fingerprint: equal values, equal mark; useless to guess values from without this host's key."""
+        if not values:
+            return ""
+        text = json.dumps(dict(values), sort_keys=True)
+        return hmac.new(self._key(), text.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def _key(self) -> bytes:
+        path = self.root / "fingerprint.key"
+        if not path.exists():
+            write_file(path, secrets.token_hex(32), 0o600)
+        return path.read_text().encode()
+
+    # -- lock ----------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, stack: str, what: str) -> Iterator[None]:
+        """Hold the stack's lock; it cannot survive its holder, since the kernel keeps it.
+
+        Raises OpsError at once, saying who holds it and since when.
+        """
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / f"{stack}.lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                handle.seek(0)
+                raise OpsError(
+                    f"stack '{stack}' is being changed: {handle.read().strip() or 'just started'}",
+                    do="wait for it to end, then run this again",
+                ) from error
+            handle.truncate(0)
+            handle.write(f"{what}, pid {os.getpid()} ({getpass.getuser()}), since {now()}")
+            handle.flush()
+            try:
+                yield
+            finally:
+                handle.truncate(0)
+
+
+def seconds_since(began: float) -> float:
+    """Seconds since a ``time.monotonic()`` mark, to the millisecond."""
+    return round(time.monotonic() - began, 3)

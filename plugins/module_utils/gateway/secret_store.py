@@ -1,0 +1,74 @@
+"""AWS Secrets Manager, read in batches, once per run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..model.environment import Aws
+from ..model.errors import OpsError
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+_BATCH = 20  # the most that BatchGetSecretValue takes
+
+
+class SecretStore:
+    """Secrets by their id."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self._client: BaseClient | None = None
+        self._known: dict[str, str] = {}
+
+    def values(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Values by id; asked for once, kept in memory only.
+
+        Raises OpsError naming every id that is missing or may not be read.
+        """
+        missing = sorted(set(ids) - set(self._known))
+        faults: list[str] = []
+        for start in range(0, len(missing), _BATCH):
+            answer = self._ask(missing[start : start + _BATCH])
+            self._known |= {found["Name"]: found["SecretString"] for found in answer.get("SecretValues", [])}
+            faults += [f"{fault['SecretId']} ({fault['ErrorCode']})" for fault in answer.get("Errors", [])]
+        absent = [name for name in missing if name not in self._known]
+        if absent:
+            raise OpsError(
+                f"these secrets cannot be read: {', '.join(faults) or ', '.join(absent)}",
+                where=f"secrets store {self.aws.endpoint_url or self.aws.region}",
+                do="create them, or allow this role to read them",
+            )
+        return self._known
+
+    def _ask(self, ids: list[str]) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return dict(self._connected().batch_get_secret_value(SecretIdList=ids))  # type: ignore[attr-defined]
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise OpsError(
+                f"does not answer: {error}",
+                where=f"secrets store {self.aws.endpoint_url or self.aws.region}",
+                do="check the network, the profile and its permissions; nothing was changed",
+            ) from error
+
+    def _connected(self) -> BaseClient:
+        # Imported here: botocore costs half a second, which a run without secrets need not pay.
+        import boto3
+        import botocore.config
+        import botocore.session
+
+        if self._client is None:
+            core = botocore.session.Session(profile=self.aws.profile or None)
+            if self.aws.credentials_file:
+                core.set_config_variable("credentials_file", self.aws.credentials_file)
+            self._client = boto3.Session(botocore_session=core).client(
+                "secretsmanager",
+                region_name=self.aws.region,
+                endpoint_url=self.aws.endpoint_url or None,
+                verify=self.aws.ca_file or None,
+                config=botocore.config.Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
+            )
+        return self._client

@@ -1,0 +1,169 @@
+"""The controller's side of every doorway: read the estate, resolve what a host cannot, run the module there.
+
+An action derives from :class:`EstateAction` and implements :meth:`EstateAction.act`; failures become one sentence here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils.gateway.registry import ImageRegistry
+from ..module_utils.gateway.secret_store import SecretStore
+from ..module_utils.gateway.stack_file import read_document
+from ..module_utils.model.document import Node, nearest
+from ..module_utils.model.environment import Environment, parse_environment
+from ..module_utils.model.errors import OpsError
+from ..module_utils.model.interpolation import interpolate
+from ..module_utils.model.stack import RELEASE_MARK, Stack, parse_stack
+
+ROOT = Path(__file__).resolve().parents[2]
+STACKS = ROOT / "inventories" / "stacks"
+CERT_RESOLVER = "acme"
+
+_stores: dict[Any, SecretStore] = {}  # one per worker process and environment
+
+
+def stack_names() -> list[str]:
+    """Names of all declared stacks."""
+    return sorted(path.stem for path in STACKS.glob("*.yml"))
+
+
+def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS) -> Stack:
+    """Read, resolve and check one stack file; ``${RELEASE}`` stays.
+
+    Raises OpsError for an unknown stack, InvalidInput with everything that is wrong in its file.
+    """
+    path = folder / f"{name}.yml"
+    if not path.exists():
+        names = sorted(found.stem for found in folder.glob("*.yml"))
+        guess = nearest(name, names)
+        raise OpsError(
+            f"there is no stack '{name}'",
+            where=f"inventories/stacks/{name}.yml",
+            do=f"did you mean '{guess}'?" if guess else f"known stacks: {', '.join(names)}",
+        )
+    document = read_document(path, f"inventories/stacks/{path.name}")
+    tree = interpolate(document, variables)
+    document.finish()
+    kept = {key: value for key, value in tree.items() if not key.startswith("x-") or key == "x-ops"}
+    stack = parse_stack(Node(kept, document.source, (), document.lines))
+    if stack.name != name:
+        raise OpsError(f"says name: {stack.name}", where=document.source, do=f"name the file or the stack alike: {name}")
+    return stack
+
+
+class EstateAction(ActionBase):  # type: ignore[misc]
+    """Base of our actions. ``self.environment`` is the environment of the host at hand."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run :meth:`act` and tell its failure in one sentence."""
+        result: dict[str, Any] = super().run(tmp, task_vars) or {}
+        self.task_vars = task_vars or {}
+        try:
+            result.update(self.act())
+        except OpsError as error:
+            result.update(failed=True, msg=str(error), error=error.as_dict())
+        return result
+
+    def act(self) -> dict[str, Any]:
+        """Do it; returns the task's result."""
+        raise NotImplementedError
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The task's arguments."""
+        return dict(self._task.args)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The environment that the host belongs to."""
+        found = self.task_vars.get("ops_environment")
+        host = self.task_vars.get("inventory_hostname", "?")
+        if found is None:
+            raise OpsError(
+                "the variable ops_environment is missing",
+                where=f"host {host}",
+                do="put the host into a group with group_vars/<environment>/environment.yml",
+            )
+        return parse_environment(Node(self._templar.template(found), "ops_environment"))
+
+    def stack(self, name: str) -> Stack:
+        """A stack as this environment resolves it."""
+        return load_stack(name, self._variables)
+
+    @property
+    def _variables(self) -> Mapping[str, str]:
+        return {
+            "REGISTRY": self.environment.registry.server,
+            "ENVIRONMENT": self.environment.name,
+            **self.environment.variables,
+        }
+
+    def stack_tree(self, name: str) -> dict[str, Any]:
+        """The resolved tree of a stack, as a host gets it."""
+        return dict(self.stack(name).tree)
+
+    def secrets_for(self, names: Iterable[str]) -> dict[str, str]:
+        """Values of the environment's secrets, by the names that stack files use."""
+        wanted = {name: self._secret_id(name) for name in names}
+        values = self._store.values(wanted.values()) if wanted else {}
+        return {name: values[key] for name, key in wanted.items()}
+
+    def _secret_id(self, name: str) -> str:
+        known = self.environment.secrets
+        if name not in known:
+            guess = nearest(name, known)
+            raise OpsError(
+                f"secret '{name}' is not declared in environment '{self.environment.name}'",
+                where="ops_environment.secrets",
+                do=f"did you mean '{guess}'?" if guess else f"add {name}: <its id in the secrets store>",
+            )
+        return known[name]
+
+    @property
+    def _store(self) -> SecretStore:
+        return _stores.setdefault(self.environment.aws, SecretStore(self.environment.aws))
+
+    @cached_property
+    def _registry_password(self) -> str:
+        secret = self.environment.registry.password_secret
+        return self._store.values([secret])[secret] if secret else ""
+
+    def registry_auth(self) -> dict[str, str]:
+        """The registry login as the engine takes it; empty without a login."""
+        registry = self.environment.registry
+        return {"username": registry.username, "password": self._registry_password} if registry.username else {}
+
+    def digests(self, images: Iterable[str]) -> dict[str, str]:
+        """The digest of every image, asked of the registry in parallel."""
+        registry = self.environment.registry
+        source = ImageRegistry(registry.server, registry.username, self._registry_password, registry.ca_file)
+        wanted = sorted(set(images))
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return dict(zip(wanted, pool.map(source.digest, wanted), strict=True))
+
+    def release_digests(self, stack: Stack, release: str) -> dict[str, str]:
+        """Digest per released service at a release."""
+        images = {service.name: service.image.replace(RELEASE_MARK, release) for service in stack.released}
+        found = self.digests(images.values())
+        return {name: found[image] for name, image in images.items()}
+
+    def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one of our modules on the host."""
+        result: dict[str, Any] = self._execute_module(
+            module_name=f"seisei.ops.{name}", module_args=dict(arguments), task_vars=self.task_vars
+        )
+        result.pop("invocation", None)  # it would repeat the whole estate in every report
+        return result
+
+
+display = Display()
