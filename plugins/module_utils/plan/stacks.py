@@ -76,7 +76,7 @@ class HostPlan:
         return tuple(step.subject for step in self.steps if isinstance(step.subject, FollowUp))
 
 
-def plan_host(wanted: HostState, observed: ObservedHost) -> HostPlan:
+def plan_stacks(wanted: HostState, observed: ObservedHost) -> HostPlan:
     """The steps from ``observed`` to ``wanted``; none where they agree."""
     places = tuple(_places(wanted, observed))
     steps = (*places, *_follow_ups(places, observed), *_unit_steps(wanted, observed))
