@@ -52,9 +52,10 @@ class EdgeFiles:
             (self.acme, 0o700, self.owner),
         )
         try:
-            return any([_made(path, mode, owner) for path, mode, owner in wanted])
+            made = [_made(path, mode, owner) for path, mode, owner in wanted]
         except OSError as error:
             raise _file_error("cannot make the edge's directories", self.root, error) from error
+        return any(made)
 
     def place(self, stack: str, config: Config) -> str | None:
         """Put a stack's configuration in place at once, and durably; the text it replaces, or None if there was none.
