@@ -1,0 +1,88 @@
+"""Controller side of seisei.ops.table: present rows to a person, a spreadsheet or a program."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.model.document import Node
+from ..module_utils.model.errors import OpsError
+from ..module_utils.plan.table import FORMATS, compose, parse_columns
+
+SPEC: dict[str, dict[str, Any]] = {
+    "title": {"type": "str", "default": ""},
+    "columns": {"type": "list", "elements": "raw", "required": True},
+    "rows": {"type": "list", "elements": "dict"},
+    "rows_of": {"type": "str"},
+    "format": {"type": "str", "choices": list(FORMATS), "default": "table"},
+    "path": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):
+    """Needs no connection to a host: what it shows was read before."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Lay the rows out, and write them to a file when one is named."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(
+            SPEC, mutually_exclusive=[("rows", "rows_of")], required_one_of=[("rows", "rows_of")]
+        )
+        try:
+            return result | self._present(args, task_vars or {})
+        except OpsError as error:
+            return result | {"failed": True, "msg": str(error), "error": error.as_dict()}
+
+    def _present(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        columns = parse_columns(Node(args["columns"], "columns"))
+        rows, silent = _gathered(args["rows_of"], variables) if args["rows_of"] else (args["rows"], [])
+        lines = compose(columns, rows, form=args["format"], title=args["title"])
+        if silent and args["format"] == "table":
+            lines += [f"  No answer from {', '.join(silent)}: their rows are missing."]
+        report = {"title": args["title"], "rows": rows, "silent": silent}
+        changed = bool(args["path"]) and _write(Path(args["path"]), report, rehearsal=bool(self._task.check_mode))
+        return {"changed": changed, "display": lines, "report": report}
+
+
+def _gathered(name: str, variables: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The ``rows`` of the result registered as ``name`` on every host of the play, and the hosts that have none."""
+    rows: list[dict[str, Any]] = []
+    silent: list[str] = []
+    for host in variables["ansible_play_hosts_all"]:
+        result = variables["hostvars"][host].get(name)
+        answer = result.get("rows") if isinstance(result, Mapping) else None
+        if isinstance(answer, Sequence) and not isinstance(answer, str):
+            rows.extend({"host": str(host), **row} for row in answer)
+        else:
+            silent.append(str(host))
+    return rows, silent
+
+
+def _write(path: Path, report: Mapping[str, Any], *, rehearsal: bool) -> bool:
+    """Place the report as JSON; true when the file is not the same already. A reader never sees half of it."""
+    text = json.dumps(report, ensure_ascii=False, indent=2, default=str) + "\n"
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return False
+        if not rehearsal:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(path)
+    except OSError as error:
+        raise OpsError(
+            f"the table cannot be written ({error.strerror})",
+            where=str(path),
+            do="name a path that you may write with path=",
+        ) from error
+    return True

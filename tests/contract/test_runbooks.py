@@ -1,0 +1,86 @@
+"""Playbooks and their pages are two halves of one thing: neither lives without the other, and they agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plugins.action import table
+from plugins.plugin_utils.runbook_page import ROOT, load_runbook, render_index, render_page, runbook_names
+
+PLAYBOOKS = tuple(sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+LINK = re.compile(r"\]\((?P<target>[^)#:]+\.md)(?:#[^)]*)?\)")
+
+
+def first_play(name: str) -> dict[str, Any]:
+    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
+    return plays[0]
+
+
+def test_there_are_playbooks_at_all() -> None:
+    assert len(PLAYBOOKS) >= 10
+
+
+def test_every_playbook_has_its_page_and_every_page_its_playbook() -> None:
+    assert runbook_names() == PLAYBOOKS
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_generated_parts_are_up_to_date(name: str) -> None:
+    page = (ROOT / "runbooks" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == render_page(name), "run bin/render_runbooks.py"
+
+
+def test_the_index_is_up_to_date() -> None:
+    assert (ROOT / "runbooks" / "README.md").read_text(encoding="utf-8") == render_index(), "run bin/render_runbooks.py"
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_begins_by_checking_the_request_against_its_own_page(name: str) -> None:
+    play = first_play(name)
+    task = (play.get("pre_tasks") or play["tasks"])[0]
+    assert task.get("seisei.ops.runbook") == {"name": name}
+    assert task.get("run_once") is True, "one request, checked once"
+    assert "when" not in task, "nobody starts without it"
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_uses_exactly_the_inputs_its_page_declares(name: str) -> None:
+    text = (ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8")
+    used = set(re.findall(r"runbook\.inputs\.(\w+)", text))
+    whole = "runbook.inputs }}" in text
+    declared = set(load_runbook(name).inputs)
+    assert used <= declared
+    assert whole or used == declared, f"declared and not used: {sorted(declared - used)}"
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_what_undoes_a_runbook_is_a_runbook_or_a_sentence(name: str) -> None:
+    book = load_runbook(name)
+    assert book.undo_runbook in PLAYBOOKS if book.undo_runbook else book.undo.endswith(".")
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_page_speaks_to_the_product_manager_too(name: str) -> None:
+    book = load_runbook(name)
+    for text in (book.title_zh, book.purpose_zh):
+        assert re.search("[\u4e00-\u9fff]", text)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "runbooks").glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for match in LINK.finditer(page.read_text(encoding="utf-8")):
+        assert (page.parent / match["target"]).is_file(), match["target"]
+
+
+def test_the_documentation_of_the_table_is_its_specification() -> None:
+    text = (ROOT / "plugins" / "modules" / "table.py").read_text(encoding="utf-8")
+    documented = yaml.safe_load(text.split('DOCUMENTATION = r"""')[1].split('"""')[0])["options"]
+    bare = {
+        name: {key: value for key, value in one.items() if key != "description"} for name, one in documented.items()
+    }
+    assert bare == table.SPEC

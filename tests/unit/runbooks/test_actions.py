@@ -1,0 +1,147 @@
+"""The two action plugins in real runs of ansible-playbook, without a connection to any host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+HOSTS = """
+stack_hosts:
+  children:
+    staging: {hosts: {staging-1: }}
+    production: {hosts: {production-1: }}
+  vars:
+    # An address nobody answers on: a plugin that needed a connection would fail.
+    ansible_host: 127.0.0.1
+    ansible_port: 1
+"""
+CHECK = """
+- name: Try
+  hosts: stack_hosts
+  gather_facts: false
+  tasks:
+    - name: Check the request
+      seisei.ops.runbook:
+        name: history
+      run_once: true
+      register: answer
+    - name: Keep the answer
+      ansible.builtin.copy:
+        content: "{{ answer | to_json }}"
+        dest: OUT
+        mode: "0600"
+      check_mode: false
+      delegate_to: localhost
+      connection: local
+      run_once: true
+"""
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    folder = tmp_path / "inventory"
+    (folder / "group_vars").mkdir(parents=True)
+    (folder / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    for name in ("staging", "production"):
+        (folder / "group_vars" / f"{name}.yml").write_text(f"ops_environment: {{name: {name}}}\n", encoding="utf-8")
+    return folder
+
+
+def play(text: str, inventory: Path, *more: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Run a playbook; the answer is what it left in the file that stands for OUT."""
+    out = inventory.parent / "out.json"
+    book = inventory.parent / "book.yml"
+    book.write_text(text.replace("OUT", str(out)), encoding="utf-8")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(book), *more],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+
+
+def test_a_sound_request_is_answered_with_typed_inputs_and_a_header(inventory: Path) -> None:
+    done, answer = play(CHECK, inventory, "--limit", "staging", "-e", "last=5", "--check")
+    assert done.returncode == 0, done.stdout
+    assert answer["inputs"] == {"stack": None, "last": 5, "format": "table", "path": None}
+    assert (answer["environment"], answer["hosts"]) == ("staging", ["staging-1"])
+    assert answer["report"]["rehearsal"] is True
+    assert any("Rehearsal" in line for line in answer["display"])
+    assert not answer["changed"]
+
+
+def test_a_wrong_request_fails_with_everything_that_is_wrong(inventory: Path) -> None:
+    done, answer = play(CHECK, inventory, "-e", "lst=5", "-e", '{"stack": "no-such-stack", "format": "tabel"}')
+    assert done.returncode != 0
+    assert answer == {}
+    for said in ("did you mean 'last'?", "stack 'no-such-stack' does not exist", "did you mean 'table'?"):
+        assert said in done.stdout
+
+
+def test_a_template_in_an_input_is_text_and_nothing_else(inventory: Path) -> None:
+    _, answer = play(CHECK, inventory, "-e", "{\"path\": \"{{ lookup('pipe', 'id') }}\"}")
+    assert answer["inputs"]["path"] == "{{ lookup('pipe', 'id') }}"
+
+
+TABLE = """
+- name: Try
+  hosts: stack_hosts
+  gather_facts: false
+  tasks:
+    - name: Answer on one host only
+      ansible.builtin.set_fact:
+        found: {rows: [{stack: odoo18, tenant: 長城}]}
+      when: inventory_hostname == "staging-1"
+    - name: Show it
+      seisei.ops.table:
+        title: Stacks
+        columns: [host, stack, tenant]
+        rows_of: found
+        path: FILE
+      run_once: true
+      register: answer
+    - name: Keep the answer
+      ansible.builtin.copy:
+        content: "{{ answer | to_json }}"
+        dest: OUT
+        mode: "0600"
+      check_mode: false
+      delegate_to: localhost
+      connection: local
+      run_once: true
+"""
+
+
+def test_rows_are_gathered_from_all_hosts_and_silent_hosts_are_named(inventory: Path) -> None:
+    path = inventory.parent / "reports" / "table.json"
+    done, answer = play(TABLE.replace("FILE", str(path)), inventory)
+    assert done.returncode == 0, done.stdout
+    assert answer["report"]["rows"] == [{"host": "staging-1", "stack": "odoo18", "tenant": "長城"}]
+    assert answer["display"][-1] == "  No answer from production-1: their rows are missing."
+    assert answer["changed"] is True
+    assert json.loads(path.read_text(encoding="utf-8")) == answer["report"]
+    assert play(TABLE.replace("FILE", str(path)), inventory)[1]["changed"] is False
+
+
+def test_a_rehearsal_writes_no_file(inventory: Path) -> None:
+    path = inventory.parent / "table.json"
+    _, answer = play(TABLE.replace("FILE", str(path)), inventory, "--check")
+    assert answer["changed"] is True
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_written_is_told(inventory: Path) -> None:
+    (inventory.parent / "file").write_text("", encoding="utf-8")
+    done, _ = play(TABLE.replace("FILE", str(inventory.parent / "file" / "table.json")), inventory)
+    assert done.returncode != 0
+    assert "the table cannot be written" in done.stdout

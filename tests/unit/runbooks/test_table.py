@@ -1,0 +1,116 @@
+"""Tables, CSV and JSON from rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from plugins.module_utils.model.document import Node
+from plugins.module_utils.model.errors import InvalidInput
+from plugins.module_utils.plan.table import Column, compose, pad, parse_columns, width
+
+COLUMNS = (Column("host", "Host"), Column("tenant", "Tenant"), Column("sessions", "Sessions", "number"))
+ROWS: list[dict[str, Any]] = [
+    {"host": "staging-1", "tenant": "長城株式会社", "sessions": 12},
+    {"host": "production-1", "tenant": "acme", "sessions": 12345},
+    {"host": "production-1", "tenant": None, "sessions": None},
+]
+
+
+def test_columns_line_up_on_the_terminal_with_wide_characters_too() -> None:
+    lines = compose(COLUMNS, ROWS, form="table", title="Tenants")
+    assert lines[0] == "Tenants"
+    # The figures end in the same column: the width of every full line is the same, as a terminal counts.
+    assert len({cell_len(line) for line in lines[1:]}) == 1
+    assert lines[3].endswith("      12")
+    assert lines[4].endswith("  12,345")
+
+
+def test_nothing_is_shown_as_a_dash_and_no_rows_as_nothing() -> None:
+    assert compose(COLUMNS, ROWS, form="table")[-1].split() == ["production-1", "–", "–"]
+    assert compose(COLUMNS, [], form="table", title="T") == ["T", "  (nothing)"]
+
+
+def test_a_line_break_in_a_value_does_not_tear_the_table() -> None:
+    assert len(compose(COLUMNS[:1], [{"host": "a\nb\tc"}], form="table")) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        ("text", True, "yes"),
+        ("text", ["a", "b"], "a, b"),
+        ("text", 0, "0"),
+        ("time", "2026-02-01T00:30:00+00:00", "2026-02-01 09:30"),
+        ("time", "2026-02-01T15:30:00Z", "2026-02-02 00:30"),
+        ("time", "long ago", "long ago"),
+        ("digest", "sha256:0123456789abcdef0123", "0123456789ab"),
+        ("seconds", 9.876, "9.9 s"),
+        ("bytes", 999, "999 B"),
+        ("bytes", 1_234_567, "1.2 MB"),
+        ("number", "many", "many"),
+    ],
+)
+def test_kinds_of_values(kind: str, value: Any, shown: str) -> None:
+    assert compose([Column("x", "X", kind)], [{"x": value}], form="table")[-1].strip() == shown
+
+
+def test_json_and_csv_keep_values_whole() -> None:
+    columns = [Column("digest", "Digest", "digest"), Column("note", "Note")]
+    rows = [{"digest": "sha256:" + "a" * 64, "note": 'he said "落ちた", twice\nand left', "other": 1}]
+    assert json.loads("\n".join(compose(columns, rows, form="json"))) == [{k: rows[0][k] for k in ("digest", "note")}]
+    [read] = csv.DictReader(io.StringIO("\n".join(compose(columns, rows, form="csv")), newline=""))
+    assert read == {"digest": rows[0]["digest"], "note": rows[0]["note"]}
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.integers()}), max_size=4))
+def test_json_reads_back_whatever_the_values(rows: list[dict[str, Any]]) -> None:
+    columns = [Column("a", "A"), Column("b", "B")]
+    assert json.loads("\n".join(compose(columns, rows, form="json"))) == rows
+
+
+WORDS = st.text(
+    st.characters(codec="utf-8", categories=["L", "Nd", "Po"], max_codepoint=0x9FFF).filter(str.isprintable)
+)
+
+
+@given(WORDS)
+def test_widths_agree_with_those_of_rich(text: str) -> None:
+    """Where they differ, the tables of this product and its progress display would not line up."""
+    assert width(text) == cell_len(text)
+
+
+def test_pad_never_cuts() -> None:
+    assert pad("日本", 3) == "日本"
+    assert pad("日本", 6) == "日本  "
+    assert pad("12", 4, right=True) == "  12"
+
+
+def test_columns_are_keys_or_mappings() -> None:
+    node = Node(["host", {"key": "since", "title": "Since", "kind": "time"}, {"key": "is_live"}], "columns")
+    assert parse_columns(node) == (
+        Column("host", "Host"),
+        Column("since", "Since", "time"),
+        Column("is_live", "Is live"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ([], "at least one column"),
+        ([{"title": "X"}], "'key' is missing"),
+        ([{"key": "x", "kind": "tme"}], "did you mean 'time'?"),
+        ([{"key": "x", "align": "left"}], "'align' is not accepted here"),
+    ],
+)
+def test_columns_that_are_wrong_are_refused(columns: list[Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said.replace("?", r"\?")):
+        parse_columns(Node(columns, "columns"))
