@@ -1,27 +1,31 @@
 # The front door. `make demo` and `make test` set up everything they need by themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lab lab-down bench clean
+.PHONY: help setup python demo test check unit lab lab-down bench clean
 
 PYTHON := .venv/bin/python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing on this machine (run by the other targets)
+setup:
 	@bin/setup
+
+# What needs neither engine nor root.
+python:
+	@bin/setup --python-only
 
 demo: setup ## Run the main job in the lab: provision, converge, deploy, refuse, roll back, diagnose
 	@$(PYTHON) bin/demo.py
 
-test: ## Run every test, the lab included
-	@bin/test
+test: setup ## Run every test, the lab included
+	@$(PYTHON) bin/test.py
 
-check: setup ## Run the linters, the types and the contracts: what CI runs first
-	@bin/check
+check: python ## Run the linters, the types and the contracts: what CI runs first
+	@$(PYTHON) bin/check.py
 
-unit: setup ## Run the tests that need no engine
-	@bin/unit
+unit: python ## Run the tests that need no engine
+	@$(PYTHON) -m pytest --no-header -q -n auto tests/unit tests/property tests/contract
 
 lab: setup ## Bring up the two hosts and their surroundings
 	@$(PYTHON) molecule/lab up
@@ -29,8 +33,8 @@ lab: setup ## Bring up the two hosts and their surroundings
 lab-down: ## Take the lab down; images and package caches stay
 	@$(PYTHON) molecule/lab down
 
-bench: setup ## Measure one thing: make bench BENCH=<name>
-	@bin/bench "$(BENCH)"
+bench: setup ## Measure one thing: make bench BENCH=<name>; without a name, list them
+	@$(PYTHON) bin/bench.py $(BENCH)
 
 clean: ## Remove build/ and .venv/ (take the lab down first)
 	@rm -rf build .venv .ansible
