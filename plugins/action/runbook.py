@@ -7,38 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants, context
-from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
-from ..module_utils.model.errors import InvalidInput, OpsError
 from ..module_utils.plan.runbook import Request, command, header, read_request
-from ..plugin_utils.runbook_page import load_runbook, stack_names
+from ..plugin_utils.estate import EstateAction, stack_names
+from ..plugin_utils.runbook_page import load_runbook
 
 
-class ActionModule(ActionBase):
+class ActionModule(EstateAction):
     """Needs no connection to a host: a wrong request fails before one is made."""
 
-    TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Answer with the typed inputs, or fail with everything that is wrong with the request."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self) -> dict[str, Any]:
+        """The typed inputs; raises InvalidInput with everything that is wrong with the request."""
         _, args = self.validate_argument_spec({"name": {"type": "str", "required": True}})
-        try:
-            return result | self._answer(args["name"], task_vars or {})
-        except OpsError as error:
-            told = error.errors if isinstance(error, InvalidInput) else (error,)
-            return result | {
-                "failed": True,
-                "msg": str(error),
-                "error": error.as_dict(),
-                "errors": [one.as_dict() for one in told],
-            }
-
-    def _answer(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        name, variables = args["name"], self.task_vars
         hosts = variables["ansible_play_hosts_all"]
         environments = {str(host): _environment(variables["hostvars"][host]) for host in hosts}
         request = read_request(load_runbook(name), _given(self._loader), stack_names(), environments)

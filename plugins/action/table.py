@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils.model.document import Node
 from ..module_utils.model.errors import OpsError
 from ..module_utils.plan.table import FORMATS, compose, parse_columns
+from ..plugin_utils.estate import EstateAction
 
 SPEC: dict[str, dict[str, Any]] = {
     "title": {"type": "str", "default": ""},
@@ -24,28 +23,20 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(EstateAction):
     """Needs no connection to a host: what it shows was read before."""
 
-    TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Lay the rows out, and write them to a file when one is named."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(
             SPEC, mutually_exclusive=[("rows", "rows_of")], required_one_of=[("rows", "rows_of")]
         )
-        try:
-            return result | self._present(args, task_vars or {})
-        except OpsError as error:
-            return result | {"failed": True, "msg": str(error), "error": error.as_dict()}
-
-    def _present(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         columns = parse_columns(Node(args["columns"], "columns"))
-        rows, silent = _gathered(args["rows_of"], variables) if args["rows_of"] else (args["rows"], [])
+        rows, silent = _gathered(args["rows_of"], self.task_vars) if args["rows_of"] else (args["rows"], [])
         lines = compose(columns, rows, form=args["format"], title=args["title"])
         if silent and args["format"] == "table":
             lines += [f"  No answer from {', '.join(silent)}: their rows are missing."]

@@ -64,9 +64,4 @@ report:
   description: The same for the run's report, with the name of the runbook and whether this is a rehearsal.
   returned: success
   type: dict
-errors:
-  description: Everything that is wrong with the request, each as what, where and what to do.
-  returned: failure
-  type: list
-  elements: dict
 """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.gateway.stack_file import read_document
 from ..module_utils.model.errors import OpsError
-from .yaml_tree import read_yaml
 
 _COLLECTION = "seisei.ops."
 _TASK_FILES = ("import_tasks", "include_tasks")
@@ -117,5 +117,5 @@ def _entries(file: Path, root: Path) -> list[dict[str, Any]]:
     source = str(file.relative_to(root))
     if not file.is_file():
         raise OpsError("the file is missing", where=source, do="write it, or correct the name that leads to it")
-    value = read_yaml(file.read_text(encoding="utf-8"), source).value
+    value = read_document(file, source).value
     return list(value) if isinstance(value, list) else []

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..module_utils.gateway.stack_file import read_text
 from ..module_utils.model.document import nearest
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.runbook import Input, Runbook, parse_runbook
 from ..module_utils.plan.runbook import command, duration, plain
 from .playbook_outline import Stage, read_outline
-from .yaml_tree import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,11 +22,6 @@ _GENERATED = "Generated from `{}` by `bin/render_runbooks.py`."
 def runbook_names(root: Path = ROOT) -> tuple[str, ...]:
     """The stems of all pages below ``runbooks/``, in order."""
     return tuple(sorted(page.stem for page in (root / "runbooks").glob("*.md") if page.stem != "README"))
-
-
-def stack_names(root: Path = ROOT) -> tuple[str, ...]:
-    """The names of all stacks that have a file below ``inventories/stacks/``."""
-    return tuple(sorted(path.stem for path in (root / "inventories" / "stacks").glob("*.yml")))
 
 
 def load_runbook(name: str, root: Path = ROOT) -> Runbook:
@@ -42,7 +37,7 @@ def load_runbook(name: str, root: Path = ROOT) -> Runbook:
         hint = f"did you mean '{guess}'?" if guess else f"write the page, or use one of {', '.join(known)}"
         raise OpsError(f"there is no runbook '{name}'", where=f"runbooks/{name}.md", do=hint)
     front, _ = split_page(page.read_text(encoding="utf-8"), f"runbooks/{name}.md")
-    return parse_runbook(name, read_yaml(front, f"runbooks/{name}.md", first_line=2))
+    return parse_runbook(name, read_text(front, f"runbooks/{name}.md", first_line=2))
 
 
 def split_page(text: str, source: str) -> tuple[str, str]:
