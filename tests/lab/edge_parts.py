@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from plugins.module_utils.gateway.edge import EdgeApi, EdgeFiles, last_config_error
+from plugins.module_utils.gateway.edge import EdgeApi, EdgeFiles, config_errors
 from plugins.module_utils.plan.edge import BASE, compile_base
 
 HOST = "shop.example.test"
@@ -132,7 +132,7 @@ def traefik(folder: Path) -> Iterator[Edge]:
     with log.open("wb") as sink:
         process = subprocess.Popen(_command(files, secure, internal, admin), stdout=sink, stderr=subprocess.STDOUT)
     try:
-        api = EdgeApi(f"http://127.0.0.1:{admin}", explain=lambda: _explain(files, log))
+        api = EdgeApi(f"http://127.0.0.1:{admin}", explain=lambda: [*files.broken(), *config_errors(log.read_text())])
         api.wait_live({}, 10)
         _wait_version(api)
         yield Edge(files, api, secure, internal, ca_pem, log)
@@ -155,11 +155,6 @@ def _command(files: EdgeFiles, secure: int, internal: int, admin: int) -> list[s
         f"--providers.file.directory={files.dynamic}",
         "--providers.providersthrottleduration=100ms",
     ]
-
-
-def _explain(files: EdgeFiles, log: Path) -> list[str]:
-    said = last_config_error(log.read_text())
-    return [str(error) for error in files.broken()] + ([said] if said else [])
 
 
 def _wait_version(api: EdgeApi) -> None:

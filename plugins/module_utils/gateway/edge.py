@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -147,10 +147,10 @@ class EdgeApi:
     """Traefik's own account of what it runs, from its API on the edge's network.
 
     ``base_url`` is such as ``http://172.20.0.2:8082``. ``explain`` is asked, when a wait fails, why Traefik might not
-    have taken the configuration (for instance :meth:`EdgeFiles.broken`, or the last error in Traefik's log).
+    have taken the configuration (:meth:`EdgeFiles.broken`, :func:`config_errors` of its log).
     """
 
-    def __init__(self, base_url: str, explain: Callable[[], list[str]] | None = None) -> None:
+    def __init__(self, base_url: str, explain: Callable[[], Iterable[OpsError]] | None = None) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "http" or not parts.hostname:
             raise OpsError(f"'{base_url}' is not an address of the edge's API", do="give it as http://address:port")
@@ -214,11 +214,14 @@ class EdgeApi:
             time.sleep(_POLL_SECONDS)
 
     def _not_live(self, what: str, differences: list[str]) -> OpsError:
-        reasons = self._explain() if self._explain else []
+        causes = list(self._explain()) if self._explain else []
         said = "; ".join([*differences[:3], *(["…"] if len(differences) > 3 else [])])
-        why = f". Cause: {'; '.join(reasons)}" if reasons else ""
-        do = "put right what is named as the cause" if reasons else "read the log of the edge's container"
-        return OpsError(f"{what}: {said}{why}", where=f"edge {self.base_url}", do=f"{do}; the old routes still serve")
+        why = "; ".join(f"{cause.where}: {cause.what}" for cause in causes)
+        return OpsError(
+            f"{what}: {said}{'. Cause: ' if why else ''}{why}",
+            where=f"edge {self.base_url}",
+            do=causes[0].do if causes else "read the log of the edge's container; the old routes still serve",
+        )
 
     def _router(self, name: str) -> dict[str, Any] | None:
         return self._get(f"/api/http/routers/{quote(name)}@file")
@@ -264,21 +267,20 @@ class _Unreachable(OpsError):
         )
 
 
-_LOG_ERROR = re.compile(r"\b(?:ERR|error)\b", re.IGNORECASE)
+def config_errors(log: str) -> list[OpsError]:
+    """The last refusal of a configuration in Traefik's log (JSON lines); an empty list when there is none.
 
-
-def last_config_error(log: str) -> str:
-    """The last error in Traefik's log (JSON lines or text) that concerns a configuration; empty when there is none."""
+    Pass the log since the configuration was placed: an older refusal may have been cured since.
+    """
     for line in reversed(log.splitlines()):
-        if not _LOG_ERROR.search(line) or "configuration" not in line.lower():
-            continue
         try:
             entry = json.loads(line)
         except ValueError:
-            return line.strip()
-        if isinstance(entry, dict) and entry.get("level") == "error":
-            return ": ".join(str(entry[key]) for key in ("message", "error") if entry.get(key))
-    return ""
+            continue  # a line of the runtime, not of the logger
+        if isinstance(entry, dict) and entry.get("level") == "error" and entry.get("providerName") == "file":
+            what = str(entry.get("error") or entry.get("message"))
+            return [OpsError(what, where="log of the edge", do="correct the file it names, then converge the host")]
+    return []
 
 
 def _json_object(body: bytes, base_url: str) -> dict[str, Any]:
