@@ -26,7 +26,7 @@ class ActionModule(EstateAction):
         _, args = self.validate_argument_spec({"name": {"type": "str", "required": True}})
         name, variables = args["name"], self.task_vars
         hosts = variables["ansible_play_hosts_all"]
-        environments = {str(host): _environment(variables["hostvars"][host]) for host in hosts}
+        environments = {str(host): _environment(variables["hostvars"].raw_get(host)) for host in hosts}
         request = read_request(load_runbook(name), _given(self._loader), stack_names(), environments)
         rehearsal = bool(self._task.check_mode)
         answer = {
@@ -54,8 +54,13 @@ def _plain(value: Any) -> Any:
 
 
 def _environment(variables: Mapping[str, Any]) -> str:
-    """The name of the environment a host belongs to, or an empty string."""
-    return str(variables["ops_environment"]["name"]) if "ops_environment" in variables else ""
+    """The name of the environment a host belongs to, or an empty string.
+
+    Taken as it is written: to resolve the whole environment would read files and certificates that a wrong request
+    need not wait for, and could fail on.
+    """
+    found = variables.get("ops_environment")
+    return str(found.get("name", "")) if isinstance(found, Mapping) else ""
 
 
 def _undo(request: Request) -> str:

@@ -22,6 +22,8 @@ stack_hosts:
     ansible_host: 127.0.0.1
     ansible_port: 1
 """
+# The request is judged before anything of the environment is resolved, so a file that is missing does not matter.
+ENVIRONMENT = "ops_environment: {{name: {}, ca: \"{{{{ lookup('ansible.builtin.file', '/nonexistent') }}}}\"}}\n"
 CHECK = """
 - name: Try
   hosts: stack_hosts
@@ -50,7 +52,7 @@ def inventory(tmp_path: Path) -> Path:
     (folder / "group_vars").mkdir(parents=True)
     (folder / "hosts.yml").write_text(HOSTS, encoding="utf-8")
     for name in ("staging", "production"):
-        (folder / "group_vars" / f"{name}.yml").write_text(f"ops_environment: {{name: {name}}}\n", encoding="utf-8")
+        (folder / "group_vars" / f"{name}.yml").write_text(ENVIRONMENT.format(name), encoding="utf-8")
     return folder
 
 
