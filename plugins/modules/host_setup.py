@@ -80,6 +80,11 @@ steps:
   type: list
   elements: str
   sample: ["place /etc/docker/daemon.json: content", "restart docker.service: /etc/docker/daemon.json changed"]
+display:
+  description: The same, for the person who watches.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -129,9 +134,11 @@ def main() -> None:
             apply_host(plan)
     except OpsError as error:
         module.fail_json(msg=str(error), error=error.as_dict())
+    steps = [str(step) for step in plan.steps]
     module.exit_json(
-        changed=bool(plan.steps),
-        steps=[str(step) for step in plan.steps],
+        changed=bool(steps),
+        steps=steps,
+        display=steps,
         diff=differences(plan) if module._diff else [],
     )
 
