@@ -150,7 +150,7 @@ class EdgeApi:
     have taken the configuration (:meth:`EdgeFiles.broken`, :func:`config_errors` of its log).
     """
 
-    def __init__(self, base_url: str, explain: Callable[[], Iterable[OpsError]] | None = None) -> None:
+    def __init__(self, base_url: str, explain: Callable[[], Iterable[OpsError | str]] | None = None) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "http" or not parts.hostname:
             raise OpsError(f"'{base_url}' is not an address of the edge's API", do="give it as http://address:port")
@@ -216,11 +216,12 @@ class EdgeApi:
     def _not_live(self, what: str, differences: list[str]) -> OpsError:
         causes = list(self._explain()) if self._explain else []
         said = "; ".join([*differences[:3], *(["…"] if len(differences) > 3 else [])])
-        why = "; ".join(f"{cause.where}: {cause.what}" for cause in causes)
+        why = "; ".join(f"{cause.where}: {cause.what}" if isinstance(cause, OpsError) else cause for cause in causes)
+        do = next((cause.do for cause in causes if isinstance(cause, OpsError)), "read the log of the edge's container")
         return OpsError(
             f"{what}: {said}{'. Cause: ' if why else ''}{why}",
             where=f"edge {self.base_url}",
-            do=causes[0].do if causes else "read the log of the edge's container; the old routes still serve",
+            do=f"{do}; until then the old routes serve",
         )
 
     def _router(self, name: str) -> dict[str, Any] | None:

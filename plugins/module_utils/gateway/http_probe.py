@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -26,7 +26,8 @@ _POLL_SECONDS = 0.01
 class Target:
     """Where to ask and as whom: ``address``:``port`` on the wire, ``host`` in the request and in TLS.
 
-    ``ca_pem`` is the authority to trust; None means the machine's own. ``headers`` go with every request.
+    ``ca_pem`` is the authority to trust; None means the machine's own. ``headers`` go with every request. Without
+    ``verify`` any certificate will do: for asking who answers while a new domain's certificate is still on its way.
     """
 
     address: str
@@ -35,6 +36,7 @@ class Target:
     tls: bool = False
     ca_pem: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    verify: bool = True
 
     def url(self, path: str) -> str:
         """The address in words, as an operator would type it."""
@@ -65,6 +67,7 @@ def ask(target: Target, path: str, *, method: str = "GET", timeout: float = 5.0)
         timeout=timeout,
         method=method,
         headers=target.headers,
+        verify=target.verify,
     )
 
 
@@ -78,6 +81,7 @@ def probe(
     timeout: float = 5.0,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
+    verify: bool = True,
 ) -> Observed:
     """One request on a connection of its own; redirects are reported, never followed.
 
@@ -91,17 +95,10 @@ def probe(
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     start = time.monotonic()
     try:
-        with _connected(address or host, port, timeout) as raw:
-            deadline = start + timeout
-            with _cut_off(raw, deadline) as late:
-                try:
-                    stream = _secured(raw, server_name or host, ca_pem) if parts.scheme == "https" else raw
-                    asked = {"Host": host_header or parts.netloc, "Accept-Encoding": "identity", **(headers or {})}
-                    return _exchange(stream, method, path, asked, start)
-                except (OSError, http.client.HTTPException):
-                    if late.is_set():
-                        raise TimeoutError from None
-                    raise
+        with _connected(address or host, port, timeout) as raw, _cut_off(raw, start + timeout):
+            stream = _secured(raw, server_name or host, ca_pem, verify) if parts.scheme == "https" else raw
+            asked = {"Host": host_header or parts.netloc, "Accept-Encoding": "identity", **(headers or {})}
+            return _exchange(stream, method, path, asked, start)
     except (OSError, http.client.HTTPException) as error:
         kind, detail = _kind(error, f"{address or host}:{port}", timeout)
         return Observed(error=kind, detail=detail, ms=(time.monotonic() - start) * 1000)
@@ -193,38 +190,48 @@ def _connected(address: str, port: int, timeout: float) -> Iterator[socket.socke
 
 
 @contextmanager
-def _cut_off(raw: socket.socket, deadline: float) -> Iterator[threading.Event]:
-    """End the exchange at the deadline even when single bytes keep coming; the event says that this happened."""
+def _cut_off(raw: socket.socket, deadline: float) -> Iterator[None]:
+    """End the exchange at the deadline even when single bytes keep coming; raises TimeoutError when that happened."""
     late = threading.Event()
     # A duplicate, because wrapping a socket in TLS takes the descriptor away from the first object.
     handle = raw.dup()
 
     def cut() -> None:
         late.set()
-        try:
+        with suppress(OSError):  # the other side was faster: there is nothing left to end
             handle.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # the other side was faster: there is nothing left to end
 
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
     timer.daemon = True
     timer.start()
+    failure: Exception | None = None
     try:
-        yield late
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        failure = error
     finally:
         timer.cancel()
         timer.join()
         handle.close()
+    # Whatever the cut looked like from inside, even an answer that seems whole without its last headers, it was late.
+    if late.is_set():
+        raise TimeoutError from failure
+    if failure:
+        raise failure
 
 
-def _secured(raw: socket.socket, server_name: str, ca_pem: str | None) -> ssl.SSLSocket:
-    return _context(ca_pem).wrap_socket(raw, server_hostname=server_name)
+def _secured(raw: socket.socket, server_name: str, ca_pem: str | None, verify: bool) -> ssl.SSLSocket:
+    return _context(ca_pem, verify).wrap_socket(raw, server_hostname=server_name)
 
 
 @lru_cache(maxsize=8)
-def _context(ca_pem: str | None) -> ssl.SSLContext:
+def _context(ca_pem: str | None, verify: bool) -> ssl.SSLContext:
     # Kept, because reading the machine's authorities takes longer than a whole request.
-    return ssl.create_default_context(cadata=ca_pem) if ca_pem else ssl.create_default_context()
+    context = ssl.create_default_context(cadata=ca_pem) if ca_pem else ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _exchange(stream: socket.socket, method: str, path: str, headers: Mapping[str, str], start: float) -> Observed:
