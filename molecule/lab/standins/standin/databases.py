@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -45,7 +47,7 @@ class Database:
             timeout=wanted.timeout_s,
             # Short, so that after a long outage the next request tries at once and is not told to wait for a back-off.
             reconnect_timeout=wanted.timeout_s,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             open=False,
         )
 
@@ -92,14 +94,42 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with asyncio.timeout(self._timeout_s * 2), self._pool.connection() as connection:
-                yield connection
+            async with self._pool.connection() as connection:
+                with self._hanging_up(connection):
+                    yield connection
         except PoolTimeout as error:
             raise DatabaseUnavailable(self._last_error) from error
-        except TimeoutError as error:
-            raise DatabaseUnavailable(f"no answer within {self._timeout_s * 2:g} s") from error
         except psycopg.Error as error:
             raise DatabaseUnavailable(first_line(error)) from error
+
+    async def _check(self, connection: Connection) -> None:
+        with self._hanging_up(connection):
+            await self._pool.check_connection(connection)
+
+    @contextmanager
+    def _hanging_up(self, connection: Connection) -> Iterator[None]:
+        """Shut the socket of a server that says nothing in time.
+
+        Cancelling would not do: psycopg then asks the server to cancel, and waits for an answer again.
+        """
+        silent = f"no answer within {self._timeout_s:g} s"
+        fired = asyncio.Event()
+
+        def hang_up() -> None:
+            fired.set()
+            self._last_error = silent
+            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
+                ours.shutdown(socket.SHUT_RDWR)
+
+        limit = asyncio.get_running_loop().call_later(self._timeout_s, hang_up)
+        try:
+            yield
+        except psycopg.Error as error:
+            if fired.is_set():
+                raise DatabaseUnavailable(silent) from error
+            raise
+        finally:
+            limit.cancel()
 
 
 class Databases:

@@ -79,11 +79,15 @@ def apply_base_when_empty(settings: Settings, database: str) -> bool:
     Raises psycopg.Error or OSError when the database or its password cannot be had.
     """
     base = release_migrations(settings.identity)[0]
-    with _connected(settings, database) as connection, connection.transaction():
-        _lock(connection)
+    with _connected(settings, database) as connection:
+        # Asked without the lock first: a start does not wait for a migration that is under way.
         if not _one(connection, IS_EMPTY):
             return False
-        _apply(connection, base)
+        with connection.transaction():
+            _lock(connection)
+            if not _one(connection, IS_EMPTY):
+                return False
+            _apply(connection, base)
     return True
 
 

@@ -43,13 +43,17 @@ def seconds_asked(request: web.Request) -> float:
 
 
 async def _whoami(request: web.Request) -> web.Response:
-    settings = request.app[CONTEXT].settings
+    context = request.app[CONTEXT]
+    settings = context.settings
     return web.json_response(
         {
             "stack": settings.profile.name,
             "release": settings.release,
             "pid": os.getpid(),
             "hostname": socket.gethostname(),
+            # The one asking is in flight as well, and does not count.
+            "in_flight": len(context.in_flight) - 1,
+            "web_sockets": len(context.web_sockets),
         }
     )
 

@@ -69,7 +69,7 @@ async def _listen(context: Context) -> list[web.AppRunner]:
             shutdown_timeout=settings.stop_timeout_s + FLUSH_S,
         )
         await runner.setup()
-        await web.TCPSite(runner, "0.0.0.0", port, reuse_address=True).start()  # noqa: S104  a container's own address
+        await web.TCPSite(runner, "0.0.0.0", port, reuse_address=True).start()
         runners.append(runner)
     return runners
 
