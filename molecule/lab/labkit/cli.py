@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import docker
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+from docker.errors import DockerException
 
 from labkit import aws, checks, containers, health, hosts, images, parts, pki, registry, secrets
 from labkit.files import make_private_directory
 from labkit.progress import Progress
-from labkit.settings import AWS, PLACES, ROLE_HOST, STANDINS, Lab
+from labkit.settings import AWS, PLACES, PREFIX, ROLE_HOST, STANDINS, Lab
 from plugins.module_utils.model.errors import OpsError
 
 _PART_SECONDS = 60
@@ -29,10 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(lab, options))
     except OpsError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        if options.json:
-            print(json.dumps({"error": error.as_dict()}))
-        return 1
+        return _refuse(error, options)
+    except (DockerException, requests.RequestException, BotoCoreError, ClientError) as error:
+        where = "the Docker Engine" if isinstance(error, DockerException) else "the lab"
+        return _refuse(OpsError(f"it refused ({error})", where=where, do="run `make lab` again"), options)
+    except KeyboardInterrupt:
+        return _refuse(OpsError("interrupted", where="the lab", do="run `make lab` again: it goes on"), options)
+
+
+def _refuse(error: OpsError, options: argparse.Namespace) -> int:
+    print(f"lab: {error}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"error": error.as_dict()}))
+    return 1
 
 
 def check(lab: Lab, options: argparse.Namespace) -> int:
@@ -58,26 +70,27 @@ def status(lab: Lab, options: argparse.Namespace) -> int:
     client = checks.connect()
     known = secrets.complete(json.loads(path.read_text()) if (path := _secrets_file(lab)).exists() else {})
     found = health.examine(client, lab, known, role_host=_has_role_host(client, lab))
-    lines = [f"{h.container:<24}{h.address:<20}{'well' if not h.complaint else h.complaint}" for h in found]
+    lines = [f"{h.container:<26}{h.address:<20}{h.complaint or 'well'}" for h in found]
     _tell({"parts": [h.as_dict() for h in found]}, "\n".join(lines), options)
     return int(any(h.complaint for h in found))
 
 
 def down(lab: Lab, options: argparse.Namespace) -> int:
-    """Remove the lab; with --all also what would make the next one quick."""
+    """Remove the lab and its state; with --all also what would make the next one quick."""
     progress = Progress()
     client = checks.connect()
+    part = ROLE_HOST.part if options.role_host else ""
     with _locked(lab, progress):
-        found = containers.find_containers(client, lab)
+        found = [c for c in containers.find_containers(client, lab) if not part or c.name == lab.container(part)]
         for container in found:
             containers.remove_container(container)
-        volumes = containers.remove_volumes(client, lab, kept_too=options.all)
-        for network in client.networks.list(names=[lab.network]):
-            if network.name == lab.network:
-                network.remove()
+        volumes = containers.remove_volumes(client, lab, part=part, kept_too=options.all)
+        if not part:
+            containers.remove_network(client, lab)
         if options.all:
             _forget(client, lab)
-    _tell({"containers": len(found), "volumes": len(volumes)}, f"removed {len(found)} containers", options)
+    report: dict[str, object] = {"containers": [c.name for c in found], "volumes": volumes}
+    _tell(report, f"The lab lost {len(found)} containers and {len(volumes)} volumes.", options)
     return 0
 
 
@@ -107,10 +120,10 @@ def _up(client: docker.DockerClient, lab: Lab, options: argparse.Namespace, prog
         _wait(client, lab, known, role_host=role_host)
         hosts.write_known_hosts(client, lab, hosts.host_places(role_host=role_host))
     with progress.phase("object storage and secrets"):
-        for item in aws.seed(lab, known):
-            progress.say(f"{lab.container(AWS.part)}: made {item}")
+        if made := aws.seed(lab, known):
+            progress.say(f"{lab.container(AWS.part)}: made {len(made)} that were missing ({', '.join(made[:3])} …)")
     with progress.phase("registry"):
-        tags = [f"seisei-lab/{tag}" for tag in (*images.STACK_IMAGES.values(), "traefik:3.7")]
+        tags = [f"{PREFIX}{tag}" for tag in (*images.STACK_IMAGES.values(), "traefik:3.7")]
         tags += [image.tag for image in applications]
         digests = registry.push_images(client, lab, tags, known["staging/registry-password"], progress)
     return {"seconds": round(progress.elapsed, 2), "phases": progress.phases, "images": digests}
@@ -184,5 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "up":
             command.add_argument("--role-host", action="store_true", help="with the throw-away host role-1")
         if name == "down":
-            command.add_argument("--all", action="store_true", help="also volumes, images, keys and secrets")
+            which = command.add_mutually_exclusive_group()
+            which.add_argument("--role-host", action="store_true", help="only the throw-away host role-1")
+            which.add_argument("--all", action="store_true", help="also images, package caches, keys and secrets")
     return parser

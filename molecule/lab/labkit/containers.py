@@ -65,23 +65,51 @@ def ensure_network(client: docker.DockerClient, lab: Lab) -> None:
     )
 
 
+def remove_network(client: docker.DockerClient, lab: Lab) -> None:
+    """Remove the lab's network if it is there."""
+    for network in client.networks.list(names=[lab.network]):
+        if network.name == lab.network:
+            network.remove()
+
+
 def ensure_container(client: docker.DockerClient, lab: Lab, spec: Spec) -> bool:
     """Run the container that ``spec`` describes. Return whether anything was started, made or made anew."""
     wanted = fingerprint(client, lab, spec)
-    try:
-        container = client.containers.get(lab.container(spec.part))
-    except NotFound:
-        _create(client, lab, spec, wanted).start()
-        return True
-    if container.labels.get(SPEC_LABEL) == wanted:
-        if container.status == "running":
-            return False
-        container.start()
-        return True
-    remove_container(container)
+    container = _find(client, lab.container(spec.part))
+    if container is not None and _is_as_wanted(container, wanted):
+        return _revive(client, lab, spec, container)
+    if container is not None:
+        remove_container(container)
+    # Also where there was no container: a run that was interrupted may have left the state of the one before.
     remove_volumes(client, lab, part=spec.part)
     _create(client, lab, spec, wanted).start()
     return True
+
+
+def _find(client: docker.DockerClient, name: str) -> Container | None:
+    try:
+        return client.containers.get(name)
+    except NotFound:
+        return None
+
+
+def _is_as_wanted(container: Container, wanted: str) -> bool:
+    # One that was made but never started was interrupted before its files were in place.
+    return container.labels.get(SPEC_LABEL) == wanted and container.status not in ("created", "dead", "removing")
+
+
+def _revive(client: docker.DockerClient, lab: Lab, spec: Spec, container: Container) -> bool:
+    """Undo what a person or a test did to a container: stopped, paused, or taken off the network."""
+    before = container.status
+    if before == "paused":
+        container.unpause()
+    elif before != "running":
+        container.start()
+    if lab.network not in container.attrs["NetworkSettings"]["Networks"]:
+        network = client.networks.get(lab.network)
+        network.connect(container, ipv4_address=lab.address(spec.last), aliases=[spec.hostname or spec.part])
+        return True
+    return before != "running"
 
 
 def fingerprint(client: docker.DockerClient, lab: Lab, spec: Spec) -> str:
@@ -94,7 +122,8 @@ def fingerprint(client: docker.DockerClient, lab: Lab, spec: Spec) -> str:
 
 def find_containers(client: docker.DockerClient, lab: Lab) -> list[Container]:
     """Every container of this lab, running or not."""
-    return list(client.containers.list(all=True, filters={"label": f"{LABEL}.name={lab.name}"}))
+    label = f"{LABEL}.name={lab.name}"
+    return list(client.containers.list(all=True, filters={"label": label}, ignore_removed=True))
 
 
 def remove_container(container: Container) -> None:

@@ -28,10 +28,15 @@ def write_private(path: Path, content: str | bytes, mode: int = 0o600) -> bool:
     return True
 
 
+def is_content(path: Path) -> bool:
+    """Whether a file of a recipe can change what is built: neither a page to read nor something compiled by the way."""
+    return "__pycache__" not in path.parts and path.suffix != ".md"
+
+
 def digest_of_tree(directory: Path) -> str:
-    """SHA-256 over names, modes and contents of every file below ``directory``."""
+    """SHA-256 over names, modes and contents of every file below ``directory`` that `is_content` counts."""
     total = hashlib.sha256()
-    for path in sorted(p for p in directory.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+    for path in sorted(p for p in directory.rglob("*") if p.is_file() and is_content(p)):
         total.update(f"{path.relative_to(directory)}\0{path.stat().st_mode & 0o777:o}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

@@ -13,6 +13,7 @@ import psycopg
 import requests
 
 from labkit import hosts
+from labkit.containers import find_containers
 from labkit.settings import ACME, AWS, DATABASE_ADMIN, DATABASES, DNS, REGISTRY, REGISTRY_USER, Lab, Place
 
 
@@ -58,14 +59,23 @@ def probes(
 
 
 def examine(client: docker.DockerClient, lab: Lab, secrets: dict[str, str], *, role_host: bool) -> list[Health]:
-    """The health of every part, asked side by side."""
-    questions = probes(client, lab, secrets, role_host=role_host)
+    """The health of every part, asked side by side. Only what runs is asked: nobody else may have its address."""
+    states = {container.name: container.status for container in find_containers(client, lab)}
+    questions = {
+        place: probe if states.get(lab.container(place.part)) == "running" else _absent(states, lab, place)
+        for place, probe in probes(client, lab, secrets, role_host=role_host).items()
+    }
     with ThreadPoolExecutor(len(questions)) as pool:
         complaints = pool.map(lambda question: question(), questions.values())
         return [
             Health(place.part, lab.container(place.part), f"{lab.address(place.last)}:{place.port}", complaint)
             for place, complaint in zip(questions, complaints, strict=True)
         ]
+
+
+def _absent(states: dict[str | None, str], lab: Lab, place: Place) -> Callable[[], str]:
+    state = states.get(lab.container(place.part))
+    return lambda: f"the container is {state}" if state else "it is not there; run `make lab`"
 
 
 def ask_dns(lab: Lab, name: str) -> str:

@@ -11,7 +11,7 @@ from docker.models.containers import Container
 
 from labkit.containers import MIB, Spec, wait_until
 from labkit.files import make_private_directory, write_private
-from labkit.settings import DNS, HOSTS, ROLE_HOST, Lab, Place
+from labkit.settings import DNS, HOSTS, PREFIX, ROLE_HOST, Lab, Place
 from plugins.module_utils.model.errors import OpsError
 
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -52,7 +52,7 @@ def _host_spec(lab: Lab, place: Place, public_key: str) -> Spec:
         binds["/etc/ssl/machine-ca-bundle.pem"] = bundle
     return Spec(
         place.part,
-        "seisei-lab/host:1",
+        f"{PREFIX}host:1",
         place.last,
         704 * MIB if place is ROLE_HOST else 1792 * MIB,
         environment=environment,
@@ -63,7 +63,7 @@ def _host_spec(lab: Lab, place: Place, public_key: str) -> Spec:
             "apt": "/var/cache/apt/archives",
         },
         kept=("apt",),
-        tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 (the host's own)
+        tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"},
         files={"/root/.ssh/authorized_keys": (0o600, public_key)},
         host=True,
     )

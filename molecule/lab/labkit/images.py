@@ -19,9 +19,9 @@ import docker
 from docker.errors import APIError, ImageNotFound
 
 from labkit import apt
-from labkit.files import digest_of_tree, make_private_directory
+from labkit.files import digest_of_tree, is_content, make_private_directory
 from labkit.progress import Progress
-from labkit.settings import BASE_IMAGE, LABEL, RECIPES, STANDINS, SUITE, Lab
+from labkit.settings import BASE_IMAGE, LABEL, PREFIX, RECIPES, STANDINS, SUITE, Lab
 from plugins.module_utils.model.errors import OpsError
 
 RECIPE_LABEL = f"{LABEL}.recipe"
@@ -46,7 +46,7 @@ class Image:
     @property
     def name(self) -> str:
         """Short name for progress lines."""
-        return self.tag.removeprefix("seisei-lab/")
+        return self.tag.removeprefix(PREFIX)
 
 
 PART_IMAGES = ("host", "dns", "registry", "acme")
@@ -90,13 +90,13 @@ def _import_image(client: docker.DockerClient, command: list[str], recipe: str) 
 
 def part_images(lab: Lab, progress: Progress) -> list[Image]:
     """The images of the lab's own parts and of what stacks use, in an order in which parents come first."""
-    images = [Image(f"seisei-lab/{name}:1", RECIPES / name) for name in PART_IMAGES]
+    images = [Image(f"{PREFIX}{name}:1", RECIPES / name) for name in PART_IMAGES]
     wheels = fetch_wheels(lab, RECIPES / "aws" / "requirements.txt", progress)
-    images.append(Image("seisei-lab/aws:1", RECIPES / "aws", extra={"wheels": wheels}))
-    images += [Image(f"seisei-lab/{tag}", RECIPES / name) for name, tag in STACK_IMAGES.items()]
-    images.append(Image("seisei-lab/traefik:3.7", RECIPES / "traefik", extra={"traefik": traefik_binary()}))
+    images.append(Image(f"{PREFIX}aws:1", RECIPES / "aws", extra={"wheels": wheels}))
+    images += [Image(f"{PREFIX}{tag}", RECIPES / name) for name, tag in STACK_IMAGES.items()]
+    images.append(Image(f"{PREFIX}traefik:3.7", RECIPES / "traefik", extra={"traefik": traefik_binary()}))
     images.append(
-        Image("seisei-lab/database:1", RECIPES / "database", parent="seisei-lab/postgres:17", parent_argument="PARENT")
+        Image(f"{PREFIX}database:1", RECIPES / "database", parent=f"{PREFIX}postgres:17", parent_argument="PARENT")
     )
     return images
 
@@ -108,7 +108,7 @@ def standin_images() -> list[Image]:
         entries = json.loads(listing.read_text())
         return [
             Image(
-                f"seisei-lab/{entry['name']}:{entry['tag']}",
+                f"{PREFIX}{entry['name']}:{entry['tag']}",
                 STANDINS,
                 arguments={"PROFILE": entry["profile"], "RELEASE": entry["release"], **entry.get("args", {})},
             )
@@ -174,7 +174,7 @@ def _context(image: Image) -> io.BytesIO:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(image.recipe.rglob("*")):
-            if "__pycache__" not in path.parts:
+            if is_content(path):
                 archive.add(path, path.relative_to(image.recipe), recursive=False, filter=_as_root)
         for name, source in image.extra.items():
             archive.add(source, name, filter=_as_root)

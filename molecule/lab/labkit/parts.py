@@ -17,6 +17,7 @@ from labkit.settings import (
     DNS,
     HOSTS,
     PLACES,
+    PREFIX,
     REGISTRY,
     ROLE_HOST,
     TENANTS,
@@ -42,10 +43,10 @@ def part_specs(lab: Lab) -> list[Spec]:
     """The containers of the shared parts."""
     run = {"/run": "size=16m"}
     return [
-        Spec(DNS.part, "seisei-lab/dns:1", DNS.last, 64 * MIB),
+        Spec(DNS.part, f"{PREFIX}dns:1", DNS.last, 64 * MIB),
         Spec(
             REGISTRY.part,
-            "seisei-lab/registry:1",
+            f"{PREFIX}registry:1",
             REGISTRY.last,
             256 * MIB,
             volumes={"images": "/var/lib/registry"},
@@ -54,10 +55,10 @@ def part_specs(lab: Lab) -> list[Spec]:
             # The engine of this machine pushes through loopback, where it asks for no certificate of ours.
             published=(REGISTRY.port,),
         ),
-        Spec(AWS.part, "seisei-lab/aws:1", AWS.last, 384 * MIB),
+        Spec(AWS.part, f"{PREFIX}aws:1", AWS.last, 384 * MIB),
         Spec(
             ACME.part,
-            "seisei-lab/acme:1",
+            f"{PREFIX}acme:1",
             ACME.last,
             128 * MIB,
             command=("pebble", "-config", "/lab/pebble.json", "-dnsserver", f"{lab.address(DNS.last)}:53"),
@@ -65,7 +66,7 @@ def part_specs(lab: Lab) -> list[Spec]:
         *(
             Spec(
                 place.part,
-                "seisei-lab/database:1",
+                f"{PREFIX}database:1",
                 place.last,
                 512 * MIB,
                 volumes={"data": "/var/lib/postgresql/data"},

@@ -8,7 +8,7 @@ import docker
 import requests
 
 from labkit.progress import Progress
-from labkit.settings import REGISTRY, REGISTRY_USER, Lab
+from labkit.settings import PREFIX, REGISTRY, REGISTRY_USER, Lab
 from plugins.module_utils.model.errors import OpsError
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -21,23 +21,24 @@ def push_images(
     session = requests.Session()
     session.auth = (REGISTRY_USER, password)
     endpoint = _loopback(client, lab)
-    with ThreadPoolExecutor(4) as pool:
-        held = list(pool.map(lambda tag: _held(session, lab, tag), tags))
-    digests = {}
-    for tag, (config, digest) in zip(tags, held, strict=True):
-        short = tag.removeprefix("seisei-lab/")
-        if config != client.images.get(tag).id:
-            before = progress.elapsed
-            digests[short] = _push(client, tag, f"{endpoint}/{short}", password)
-            progress.say(f"registry: pushed {short} in {progress.elapsed - before:.1f} s")
-        else:
-            digests[short] = digest
-    return digests
+
+    def ensure(tag: str) -> str:
+        config, digest = _held(session, lab, tag)
+        if config == client.images.get(tag).id:
+            return digest
+        short, before = tag.removeprefix(PREFIX), progress.elapsed
+        digest = _push(client, tag, f"{endpoint}/{short}", password)
+        progress.say(f"registry: pushed {short} in {progress.elapsed - before:.1f} s")
+        return digest
+
+    # Layers are compressed on the way, one core each; the engine sends a layer that images share once.
+    with ThreadPoolExecutor(3) as pool:
+        return dict(zip((tag.removeprefix(PREFIX) for tag in tags), pool.map(ensure, tags), strict=True))
 
 
 def _held(session: requests.Session, lab: Lab, tag: str) -> tuple[str, str]:
     """Image id and digest the registry holds for ``tag``; empty strings for none."""
-    name, version = tag.removeprefix("seisei-lab/").split(":")
+    name, version = tag.removeprefix(PREFIX).split(":")
     url = f"https://{lab.address(REGISTRY.last)}:{REGISTRY.port}/v2/{name}/manifests/{version}"
     # Named with the request: REQUESTS_CA_BUNDLE in the environment beats what a session says.
     authority = str(lab.build / "ca" / "ca.pem")

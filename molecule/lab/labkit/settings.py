@@ -11,7 +11,8 @@ RECIPES = ROOT / "molecule" / "lab" / "images"
 STANDINS = ROOT / "molecule" / "lab" / "standins"
 
 SUITE = "trixie"
-BASE_IMAGE = "seisei-lab/debian:13"
+PREFIX = "seisei-lab/"
+BASE_IMAGE = f"{PREFIX}debian:13"
 LABEL = "ops.seisei.lab"
 ENVIRONMENTS = ("staging", "production")
 TENANTS = ("acme", "globex")
