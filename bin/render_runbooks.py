@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write the generated parts of runbooks/*.md and their index; with --check only say which are out of date."""
 
 from __future__ import annotations
@@ -29,9 +28,11 @@ def main() -> int:
             continue
         if wanted != path.read_text(encoding="utf-8"):
             stale += 1
-            print(f"runbooks/{name}.md {'is out of date: run bin/render_runbooks.py' if check else 'written'}")
+            print(f"runbooks/{name}.md {'is out of date' if check else 'written'}")
             if not check:
                 path.write_text(wanted, encoding="utf-8")
+    if stale and check:
+        print("Next: run .venv/bin/python bin/render_runbooks.py")
     return 2 if wrong else 1 if stale and check else 0
 
 
