@@ -47,13 +47,14 @@ def _follow_up(plan: HostPlan) -> None:
         try:
             host_system.follow_up(owed[0])
         except OpsError as error:
-            raise _undone(plan, owed[0], error) from error
+            raise _undone(plan, owed, error) from error
         owed.pop(0)
         host_system.remember(owed)
 
 
-def _undone(plan: HostPlan, failed: FollowUp, cause: OpsError) -> OpsError:
-    """Put the files of the failed follow-up back, and say how that went."""
+def _undone(plan: HostPlan, owed: list[FollowUp], cause: OpsError) -> OpsError:
+    """Put the files of the first follow-up back, and say how that went. The others stay owed to the next run."""
+    failed, *rest = owed
     files = [file for file in plan.files if file.follow_up == failed]
     for file in files:
         host_system.put_back(file.path, plan.before.get(file.path))
@@ -66,6 +67,7 @@ def _undone(plan: HostPlan, failed: FollowUp, cause: OpsError) -> OpsError:
             where=where,
             do="look at the unit's journal on the host (journalctl -xe), mend it, and provision again",
         )
+    host_system.remember(rest)
     return OpsError(
         f"{cause.what}; the previous files are back and in force",
         where=where,
