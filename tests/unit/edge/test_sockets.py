@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from plugins.module_utils.gateway.sockets import DrainResult, established, total, wait_drained
+from plugins.module_utils.gateway.sockets import DrainResult, established, total, wait_all_drained, wait_drained
 from plugins.module_utils.model.errors import OpsError
 
 
@@ -74,3 +74,11 @@ def test_process_that_ended_has_drained() -> None:
 def test_several_drains_as_one() -> None:
     assert total([DrainResult(1.5, 0, 3), DrainResult(2.5, 1, 2)]) == DrainResult(2.5, 1, 5)
     assert total([]) == DrainResult(0.0, 0, 0)
+
+
+def test_one_limit_holds_for_all() -> None:
+    client, server, port = connected(socket.AF_INET, "127.0.0.1")
+    with client, server:
+        result = wait_all_drained([os.getpid()] * 3, {port}, 0.3)
+    assert (result.first, result.left) == (3, 3)
+    assert 0.3 <= result.seconds < 0.6
