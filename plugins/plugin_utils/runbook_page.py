@@ -85,19 +85,18 @@ def request_block(runbook: Runbook) -> str:
         lines += [f"| `{one.name}` | {_cell(one.help)} | {_may_be(one)} |" for one in runbook.inputs.values()]
         lines.append("")
     facts = [
-        f"Changes: {_stop(runbook.changes)}",
-        f"Risk: {runbook.risk}, {_stop(runbook.risk_reason)}",
-        f"Undo: {_undo(runbook)}",
-        f"Expected: about {duration(runbook.expected)}.",
-        "Rehearse with `--check`.",
+        f"- **Changes:** {_stop(runbook.changes)}",
+        f"- **Risk:** {runbook.risk}, {_stop(runbook.risk_reason)}",
+        f"- **Undo:** {_undo(runbook)}",
+        f"- **Takes:** about {duration(runbook.expected)}. Rehearse with `--check`.",
     ]
-    return "\n".join([*lines, " ".join(facts)])
+    return "\n".join([*lines, *facts])
 
 
 def _may_be(one: Input) -> str:
     form = " \\| ".join(f"`{choice}`" for choice in one.choices) if one.choices else one.type
     state = "required" if one.required else "optional"
-    if one.default is not None:
+    if one.default not in (None, ""):
         state = f"`{plain(one.default)}` if left out"
     example = f", such as `{one.example}`" if one.example else ""
     return f"{form}{_cell(example)}; {state}"

@@ -115,7 +115,7 @@ def test_a_rendered_page_has_the_command_the_inputs_and_the_steps_and_keeps_its_
     assert "| `thing` | what \\| is broken | text, such as `edge`; required |" in page
     assert "| `hard` | with force | boolean; `false` if left out |" in page
     assert "| `mode` | which way | `a` \\| `b`; `a` if left out |" in page
-    assert "Expected: about 1m30s." in page
+    assert "- **Takes:** about 1m30s." in page
     assert "2. Fetch the tool" in page
     assert "old text" not in page
     assert "Prose stays." in page
