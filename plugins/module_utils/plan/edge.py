@@ -27,8 +27,8 @@ _BASE_PRIORITY = 1000
 # Node.js and uvicorn 5 s), so the backend is never the one to close and no request meets a closing connection (502);
 # and one second after a switch every connection still established at the old container carries a request or a web
 # socket, which makes the drain's count exact. Turning reuse off (maxIdleConnsPerHost: -1) would do both as well, but
-# leaves a socket in TIME_WAIT for a minute after each request: 470 requests a second use up all 28,000 ports. Measured on
-# 2 cores with 5 s of load: 2275 requests/s and none left with reuse, 959 requests/s and 4459 left without.
+# leaves a socket in TIME_WAIT for a minute after each request: 470 requests a second use up all 28,000 ports. Measured
+# on 2 cores with 5 s of load: 2275 requests/s and none left with reuse, 959 requests/s and 4459 left without.
 IDLE_SECONDS = 1
 _IDLE_PER_BACKEND = 200
 
