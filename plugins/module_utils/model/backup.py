@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from .document import Node
 from .errors import OpsError
@@ -99,9 +100,9 @@ class Snapshot:
 
 
 def stream_path(part: str) -> str:
-    """``/database/acme.dump`` for a database, ``/manifest.json`` for the manifest."""
+    """``/database-acme.dump`` for a database, ``/manifest.json`` for the manifest: restic streams to no subdirectory."""
     kind, _, name = part.partition(":")
-    return f"/{MANIFEST}.json" if kind == MANIFEST else f"/{kind}/{name}.dump"
+    return f"/{MANIFEST}.json" if kind == MANIFEST else f"/{kind}-{quote(name, safe='')}.dump"
 
 
 def snapshot_tags(environment: str, stack: str, run: str, part: str, reason: str) -> tuple[str, ...]:

@@ -1,0 +1,189 @@
+"""Decide whether a restore is safe, in which steps it goes, and whether its result is the same. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..model.backup import DatabaseContent
+from ..model.errors import OpsError
+from .backup import Step, describe_size
+
+_LOADING = "_ops_load_"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who is connected to a database."""
+
+    user: str
+    application: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.application or 'a client'} as {self.user} from {self.address or 'the server itself'}"
+
+
+@dataclass(frozen=True)
+class DatabaseTarget:
+    """The database to restore into, as it is now."""
+
+    name: str
+    exists: bool = False
+    tables: int = 0
+    sessions: tuple[Session, ...] = field(default_factory=tuple)
+    may_create: bool = True
+    owned: bool = True
+    leftovers: tuple[str, ...] = ()
+
+
+def plan_database_restore(target: DatabaseTarget, replace: str, source: str, mark: str) -> tuple[Step, ...]:
+    """The steps of a restore that can be broken off at any point without a half-restored database.
+
+    :raises OpsError: when it would not be safe.
+    """
+    _refuse_unsafe(target, replace)
+    steps = [Step("drop", f"database {name}", "left by a restore that was cut off") for name in target.leftovers]
+    if target.exists and target.tables:
+        steps.append(Step("back up", f"database {target.name}", "it is about to be replaced"))
+    steps += [
+        Step("load", f"database {loading_name(target.name, mark)}", f"from the backup of {source}, out of sight"),
+        Step("compare", f"database {loading_name(target.name, mark)}", "with the rows and hashes of the manifest"),
+    ]
+    if target.exists:
+        steps.append(Step("swap", f"database {target.name}", "both renamed in one transaction"))
+        steps.append(Step("drop", f"database {previous_name(target.name, mark)}", "what was there before"))
+    else:
+        steps.append(Step("rename", f"database {target.name}", "it appears complete, or not at all"))
+    return tuple(steps)
+
+
+def loading_name(name: str, mark: str) -> str:
+    """The name under which a database is loaded. PostgreSQL cuts names at 63 bytes, so the base is cut first."""
+    return f"{_cut(name)}{_LOADING}{mark}"
+
+
+def previous_name(name: str, mark: str) -> str:
+    """The name of a replaced database between the swap and its removal."""
+    return f"{_cut(name)}_ops_before_{mark}"
+
+
+def is_leftover(name: str, target: str) -> bool:
+    """Whether a database was half loaded for this target. What a swap put aside is whole, and is never one."""
+    return bool(re.fullmatch(re.escape(_cut(target) + _LOADING) + "[0-9a-z]+", name))
+
+
+def _cut(name: str) -> str:
+    return name.encode()[:40].decode(errors="ignore")
+
+
+def _refuse_unsafe(target: DatabaseTarget, replace: str) -> None:
+    where = f"database {target.name}"
+    if replace and replace != target.name:
+        raise OpsError(
+            f"'{replace}' was typed, but '{target.name}' would be replaced",
+            where="input replace",
+            do=f"write -e replace={target.name} if that is meant",
+        )
+    if not target.may_create:
+        raise OpsError(
+            "the role of the stack may not create databases, which a restore needs to do",
+            where=where,
+            do="let an administrator run ALTER ROLE … CREATEDB for it",
+        )
+    if not target.exists:
+        return
+    if not target.owned:
+        raise OpsError(
+            "the role of the stack does not own this database, so it may not rename it",
+            where=where,
+            do="restore under another name with -e target=…, or let an administrator change its owner",
+        )
+    if target.tables and not replace:
+        raise OpsError(
+            f"there is a database of this name with {target.tables} tables",
+            where=where,
+            do=f"restore beside it with -e target={target.name}_restored, or replace it with -e replace={target.name}",
+        )
+    if target.sessions:
+        raise OpsError(
+            f"the database is in use by {_sessions(target.sessions)}",
+            where=where,
+            do=f"stop what uses it, or restore beside it with -e target={target.name}_restored",
+        )
+
+
+def _sessions(sessions: Sequence[Session]) -> str:
+    counted: dict[str, int] = {}
+    for session in sessions:
+        counted[str(session)] = counted.get(str(session), 0) + 1
+    texts = [f"{text} ({count} sessions)" if count > 1 else text for text, count in counted.items()]
+    return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
+
+
+def content_differences(wanted: DatabaseContent, observed: DatabaseContent) -> tuple[str, ...]:
+    """What of a restored database is not as the manifest says; empty when it is the same."""
+    found: list[str] = []
+    for name in sorted(wanted.tables.keys() | observed.tables.keys()):
+        before, after = wanted.tables.get(name), observed.tables.get(name)
+        if before is None or after is None:
+            found.append(f"table {name} is {'surplus' if before is None else 'missing'}")
+        elif before.rows != after.rows:
+            found.append(f"table {name} has {after.rows} rows instead of {before.rows}")
+        elif before.digest != after.digest:
+            found.append(f"table {name} has other content in its {after.rows} rows")
+    for kind in sorted(wanted.structure.keys() | observed.structure.keys()):
+        counts = wanted.structure.get(kind, 0), observed.structure.get(kind, 0)
+        if counts[0] != counts[1]:
+            found.append(f"{counts[1]} {kind} instead of {counts[0]}")
+    return tuple(found)
+
+
+def row_differences(wanted: DatabaseContent, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """What of a dump, read to its end, is not as the database was; ``rows`` counts those of each table in the dump."""
+    names = sorted(wanted.tables.keys() | rows.keys())
+    known = {name: table.rows for name, table in wanted.tables.items()}
+    return tuple(
+        f"table {name} has {rows.get(name, 'no')} rows in the dump and {known.get(name, 'no')} in the database"
+        for name in names
+        if known.get(name) != rows.get(name)
+    )
+
+
+# -- restoring files ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VolumeTarget:
+    """The volume to restore into, as it is now. ``free`` is in bytes."""
+
+    name: str
+    exists: bool = False
+    entries: int = 0
+    used_by: tuple[str, ...] = ()
+    free: int = 0
+
+
+def plan_volume_restore(target: VolumeTarget, size: int) -> tuple[Step, ...]:
+    """The steps of restoring files into an empty or new volume.
+
+    :raises OpsError: when the volume holds files or is in use, or the disk is too small.
+    """
+    where = f"volume {target.name}"
+    beside = f"restore beside it with -e target={target.name}_restored"
+    if target.entries:
+        raise OpsError(f"the volume holds {target.entries} entries", where=where, do=f"{beside}, or empty it first")
+    if target.used_by:
+        raise OpsError(f"the volume is in use by {', '.join(target.used_by)}", where=where, do=f"{beside}, or stop it")
+    if target.free < size * 1.05:
+        raise OpsError(
+            f"the backup needs {describe_size(size)}, and {describe_size(target.free)} are free",
+            where=f"the disk of {where}",
+            do="free some space, or restore on another host",
+        )
+    steps = [] if target.exists else [Step("create", where, "it is not there yet")]
+    steps.append(Step("load", where, f"{describe_size(size)}, out of sight"))
+    steps.append(Step("compare", where, "with the hash of all files in the manifest"))
+    steps.append(Step("place", where, "by one rename"))
+    return tuple(steps)
