@@ -20,6 +20,8 @@ from tests.lab.standin_parts import BETTER, BROKEN, GOOD, HEALTH, App, Place, wa
 
 pytestmark = pytest.mark.lab
 
+MIGRATION_LOCK = 0x5E15E1
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -60,6 +62,16 @@ def counts(place: Place, database: str) -> tuple[Any, ...]:
         ).fetchone()
     assert row is not None
     return row
+
+
+def waiting_for_lock(place: Place, database: str) -> int:
+    with place.connect(database) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def migrate(place: Place, release: str, database: str, *options: str) -> tuple[int, dict[str, Any]]:
@@ -214,8 +226,12 @@ def test_every_tenant_is_migrated(place: Place) -> None:
 
 def test_two_at_once_migrate_once(place: Place) -> None:
     name = place.create_database()
-    both = [in_background(migrate, place, BETTER, name) for _ in range(2)]
-    assert [future.result()[0] for future in both] == [0, 0]
+    with place.connect(name) as connection:
+        # Both have read the empty database and wait at the lock before either may go on.
+        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        both = [in_background(migrate, place, BETTER, name) for _ in range(2)]
+        wait_for(lambda: waiting_for_lock(place, name) == 2 or None, "two wait for the lock")
+    assert [future.result()[1].get("failed") for future in both] == [None, None]
     with place.connect(name) as connection:
         row = connection.execute("SELECT count(*) FROM schema_migrations").fetchone()
     assert row == (3,)

@@ -34,6 +34,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 """
+# Not to_regclass: within a transaction it answers from a cache that waiting for an advisory lock does not refresh, so
+# whoever waited would not see the table that the one before has just made.
+HAS_HISTORY = """
+SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'schema_migrations')
+"""
 IS_EMPTY = """
 SELECT NOT EXISTS (
     SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -169,7 +174,7 @@ def _set_lock_wait(connection: Connection, seconds: int) -> None:
 
 
 def _history(connection: Connection) -> dict[str, str]:
-    if not _one(connection, "SELECT to_regclass('public.schema_migrations') IS NOT NULL"):
+    if not _one(connection, HAS_HISTORY):
         return {}
     rows = connection.execute("SELECT name, checksum FROM schema_migrations").fetchall()
     return {str(name): str(checksum) for name, checksum in rows}
