@@ -251,13 +251,18 @@ class CallbackModule(CallbackBase):
                 "in OPS_REPORT_DIRECTORY"
             )
         else:
-            self._write(f"report: {os.path.relpath(path)}")
+            self._write(f"report: {_shortest(path)}")
 
 
 def _verdict(report: RunReport) -> str:
     if report.exit_status is None:
         return "interrupted"
     return "ok" if report.exit_status == 0 else f"failed (exit status {report.exit_status})"
+
+
+def _shortest(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _step_name(task: Any) -> str:
