@@ -5,6 +5,8 @@ An action derives from :class:`EstateAction` and implements :meth:`EstateAction.
 
 from __future__ import annotations
 
+import getpass
+import platform
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -12,20 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ..module_utils.gateway.registry import ImageRegistry
 from ..module_utils.gateway.secret_store import SecretStore
 from ..module_utils.gateway.stack_file import read_document
 from ..module_utils.model.document import Node, nearest
 from ..module_utils.model.environment import Environment, parse_environment
-from ..module_utils.model.errors import OpsError
+from ..module_utils.model.errors import InvalidInput, OpsError
 from ..module_utils.model.interpolation import interpolate
 from ..module_utils.model.stack import RELEASE_MARK, Stack, parse_stack
+from ..module_utils.plan.smoke import unplaced
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ROOT / "inventories" / "stacks"
-CERT_RESOLVER = "acme"
 
 _stores: dict[Any, SecretStore] = {}  # one per worker process and environment
 
@@ -55,7 +56,11 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     kept = {key: value for key, value in tree.items() if not key.startswith("x-") or key == "x-ops"}
     stack = parse_stack(Node(kept, document.source, (), document.lines))
     if stack.name != name:
-        raise OpsError(f"says name: {stack.name}", where=document.source, do=f"name the file or the stack alike: {name}")
+        raise OpsError(
+            f"says name: {stack.name}", where=document.source, do=f"name the file or the stack alike: {name}"
+        )
+    if errors := unplaced(stack.ops.smoke, stack.ops.routes):
+        raise InvalidInput(errors)
     return stack
 
 
@@ -157,6 +162,23 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         found = self.digests(images.values())
         return {name: found[image] for name, image in images.items()}
 
+    def release_arguments(self, name: str, release: str) -> dict[str, Any]:
+        """What a module needs to act on a release of a stack; without ``release`` no digest of a release is asked for.
+
+        Raises OpsError when the release's tag has no sha, is not at the registry, or a secret is missing.
+        """
+        stack = self.stack(name)
+        digests = self.digests(service.image for service in stack.accessories)
+        if release:
+            digests |= self.release_digests(stack, release)
+        return {
+            "entry": {"name": name, "tree": stack.tree, "digests": digests},
+            "secrets": self.secrets_for(stack.secrets),
+            "registry_auth": self.registry_auth(),
+            "environment_name": self.environment.name,
+            "requested_by": f"{getpass.getuser()}@{platform.node()}",
+        }
+
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Run one of our modules on the host."""
         result: dict[str, Any] = self._execute_module(
@@ -164,6 +186,3 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         )
         result.pop("invocation", None)  # it would repeat the whole estate in every report
         return result
-
-
-display = Display()

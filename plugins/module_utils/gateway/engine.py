@@ -42,7 +42,7 @@ class Engine:
                 "the Docker SDK for Python is missing on this host", do="run playbooks/provision.yml for it first"
             )
         with _told(f"the Docker engine at {base_url}", "run playbooks/provision.yml, or systemctl status docker there"):
-            self.api = docker.APIClient(base_url=base_url, version="auto", timeout=int(timeout), num_pools=16)
+            self.api: Any = docker.APIClient(base_url=base_url, version="auto", timeout=int(timeout), num_pools=16)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,9 @@ class Engine:
         with _told(f"pulling {image}", "is the registry up, and the login in the secrets store right?"):
             for line in self.api.pull(image, stream=True, decode=True, auth_config=dict(auth) if auth else None):
                 if "error" in line:
-                    raise OpsError(f"the engine could not pull it: {line['error']}", where=image, do="check registry and login")
+                    raise OpsError(
+                        f"the engine could not pull it: {line['error']}", where=image, do="check registry and login"
+                    )
         self.verify(image)
 
     def verify(self, image: str) -> None:
@@ -179,7 +181,12 @@ class Engine:
             waited = time.monotonic() - began
             if state.get("Running") and not state.get("Restarting") and health in ("", "healthy"):
                 return waited
-            if state.get("Status") in ("exited", "dead") or health == "unhealthy" or state.get("Restarting") or not state:
+            if (
+                state.get("Status") in ("exited", "dead")
+                or health == "unhealthy"
+                or state.get("Restarting")
+                or not state
+            ):
                 self._not_healthy(name, state, f"is {health or state.get('Status', 'gone')}")
             if waited > limit_s:
                 self._not_healthy(name, state, f"was not healthy within {limit_s:.0f} s")
@@ -198,7 +205,7 @@ class Engine:
         try:
             self.start(wanted.name)
             with _told(f"task {wanted.name}", f"it did not end within {limit_s:.0f} s and was stopped"):
-                code = int(self.api.wait(wanted.name, timeout=limit_s)["StatusCode"])
+                code = int(self.api.wait(wanted.name, timeout=int(limit_s))["StatusCode"])
             return TaskResult(code, self.logs(wanted.name, 40), time.monotonic() - began)
         finally:
             self.remove(wanted.name)
@@ -213,7 +220,7 @@ def _observed(entry: Mapping[str, Any]) -> ObservedContainer:
         stack=labels.get(f"{LABEL}stack", ""),
         service=labels.get(f"{LABEL}service", ""),
         number=int(labels.get(f"{LABEL}number", 0)),
-        running=bool(state["Running"]) and not state.get("Paused"),
+        running=bool(state["Running"]) and not state.get("Paused") and not state.get("Restarting"),
         health=state.get("Health", {}).get("Status", ""),
         spec=json.loads(labels.get(f"{LABEL}spec", "{}")),
         networks=frozenset(entry["NetworkSettings"]["Networks"]),
@@ -230,4 +237,6 @@ def _told(where: str, do: str = "") -> Iterator[None]:
     except APIError as error:
         raise OpsError(f"the engine refused: {error.explanation or error}", where=where, do=do) from error
     except (DockerException, OSError) as error:
-        raise OpsError(f"the engine does not answer: {error}", where=where, do=do or "systemctl status docker") from error
+        raise OpsError(
+            f"the engine does not answer: {error}", where=where, do=do or "systemctl status docker"
+        ) from error

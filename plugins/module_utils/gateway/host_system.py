@@ -110,6 +110,11 @@ def follow_up(wanted: FollowUp) -> None:
     _run(wanted.argv)
 
 
+def forgive(unit: str) -> None:
+    """Let a unit start again at once, however often it failed just now: systemd counts its starts and stops trying."""
+    _run(("systemctl", "reset-failed", unit))
+
+
 def change_unit(action: str, unit: Unit) -> None:
     """``action``: mask, enable, start or reload.
 

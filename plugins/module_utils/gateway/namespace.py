@@ -105,9 +105,7 @@ def _open_doors(pid: int, kinds: Sequence[str]) -> list[tuple[str, int]]:
         ) from error
 
 
-def _answer(
-    writer: int, doors: list[tuple[str, int]], work: Callable[[], Any], act_as: Credentials | None
-) -> None:
+def _answer(writer: int, doors: list[tuple[str, int]], work: Callable[[], Any], act_as: Credentials | None) -> None:
     try:
         for kind, door in doors:
             os.setns(door, getattr(os, _FLAGS[kind]))

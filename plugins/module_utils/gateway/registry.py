@@ -25,12 +25,15 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 class ImageRegistry:
     """One registry with one login. ``ca_file`` empty means the system's trust."""
 
-    def __init__(self, server: str, username: str = "", password: str = "", ca_file: str = "", timeout: float = 10) -> None:
+    def __init__(
+        self, server: str, username: str = "", password: str = "", ca_file: str = "", timeout: float = 10
+    ) -> None:
         self.server = server
         self._login = (username, password) if username else None
         self._timeout = timeout
+        # Said with each request: a session's own setting gives way to REQUESTS_CA_BUNDLE of the operator's shell.
+        self._verify: str | bool = ca_file or True
         self._session = requests.Session()
-        self._session.verify = ca_file or True
         self._session.headers["Accept"] = _ACCEPT
 
     def digest(self, image: str) -> str:
@@ -100,10 +103,10 @@ class ImageRegistry:
 
     def _ask(self, url: str, **options: Any) -> requests.Response:
         try:
-            return self._session.get(url, timeout=self._timeout, **options)
+            return self._session.get(url, timeout=self._timeout, verify=self._verify, **options)
         except requests.exceptions.SSLError as error:
             raise OpsError(
-                f"its certificate is not trusted: {error}",
+                "its certificate is not trusted",
                 where=f"registry {self.server}",
                 do="set registry.ca_file to the authority that signed it",
             ) from error

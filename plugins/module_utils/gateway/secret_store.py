@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.session
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ..model.environment import Aws
 from ..model.errors import OpsError
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 _BATCH = 20  # the most that BatchGetSecretValue takes
 
@@ -43,8 +46,6 @@ class SecretStore:
         return self._known
 
     def _ask(self, ids: list[str]) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             return dict(self._connected().batch_get_secret_value(SecretIdList=ids))  # type: ignore[attr-defined]
         except (BotoCoreError, ClientError, OSError) as error:
@@ -55,11 +56,6 @@ class SecretStore:
             ) from error
 
     def _connected(self) -> BaseClient:
-        # Imported here: botocore costs half a second, which a run without secrets need not pay.
-        import boto3
-        import botocore.config
-        import botocore.session
-
         if self._client is None:
             core = botocore.session.Session(profile=self.aws.profile or None)
             if self.aws.credentials_file:

@@ -12,7 +12,7 @@ from .service import Service
 
 LABEL = "ops.seisei."
 CONFIG_ROOT = "/var/lib/seisei/configs"
-SECRET_ROOT = "/run/seisei/secrets"  # noqa: S105 - a path, and on tmpfs
+SECRET_ROOT = "/run/seisei/secrets"  # a path, and on tmpfs
 
 
 @dataclass(frozen=True)

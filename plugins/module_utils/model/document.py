@@ -24,7 +24,7 @@ _SIZE_FACTOR = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 @dataclass(frozen=True)
 class Node:
-    """One value of a document with its place. ``lines`` maps paths to 1-based lines; missing ones fall back to a parent."""
+    """One value of a document with its place. ``lines`` maps paths to 1-based lines; one without takes its parent's."""
 
     value: Any
     source: str

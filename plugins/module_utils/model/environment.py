@@ -12,7 +12,7 @@ RELEASE_PATTERN = r"sha-[0-9a-f]{7,40}"
 
 @dataclass(frozen=True)
 class Registry:
-    """The image registry. ``password_secret`` is an id in the secrets store; ``ca_file`` a PEM file on the controller."""
+    """The image registry. ``password_secret`` is an id in the secrets store, ``ca_file`` a file on the controller."""
 
     server: str = ""
     username: str = ""
@@ -46,7 +46,10 @@ class ObjectStorage:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment. ``secrets`` maps a name to its id in the store; ``baseline`` a stack to the release a bare host starts from."""
+    """One environment.
+
+    ``secrets`` maps a name to its id in the store, ``baseline`` a stack to the release that a bare host starts from.
+    """
 
     name: str
     registry: Registry

@@ -72,7 +72,9 @@ def state_from(found: Mapping[str, Any]) -> StackState:
     """The inverse of :meth:`StackState.as_dict`; unknown fields are refused by name."""
     unknown = set(found) - set(StackState.__dataclass_fields__)
     if unknown:
-        raise OpsError(f"unknown field {sorted(unknown)[0]} in the stack's state", do="is this host newer than this checkout?")
+        raise OpsError(
+            f"unknown field {sorted(unknown)[0]} in the stack's state", do="is this host newer than this checkout?"
+        )
     values = dict(found)
     values["bad"] = tuple(values.get("bad", ()))
     return StackState(**values)

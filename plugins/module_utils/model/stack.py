@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .backup import BackupPolicy, parse_backup
 from .database import Database, parse_database, reject_unknown_references
 from .document import Node
-from .errors import OpsError
 from .route import Route, parse_routes
 from .service import NAME_PATTERN, Attachment, Service, parse_service
 from .smoke import SmokeTest, parse_smoke
 
 RELEASE_MARK = "${RELEASE}"
-OPS_KEYS = (
-    "summary",
-    "releases",
-    "routes",
-    "release_header",
-    "smoke",
-    "database",
-    "migrate",
-    "backup",
-    "drain_limit",
-    "standby",
-)
+_RELEASED_IMAGE = r":(\$\{RELEASE\}|sha-[0-9a-f]{7,40})$"
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,7 @@ class Ops:
 
 @dataclass(frozen=True)
 class Stack:
-    """A whole stack file. ``configs`` and ``secrets`` map a name to its content and to itself; ``tree`` is the source."""
+    """A whole stack file. ``configs`` maps a name to its content; ``tree`` is what it was parsed from."""
 
     name: str
     services: Mapping[str, Service]
@@ -193,29 +181,7 @@ def _in_default_network(service: Service) -> Service:
 
 
 def _ops(node: Node) -> Ops:
-    keys = node.mapping(OPS_KEYS)
-    read: dict[str, Any] = {}
-    if "summary" in keys:
-        read["summary"] = keys["summary"].text()
-    if "releases" in keys:
-        read["releases"] = keys["releases"].texts()
-    if "routes" in keys:
-        read["routes"] = parse_routes(keys["routes"])
-    if "release_header" in keys:
-        read["release_header"] = keys["release_header"].text()
-    if "smoke" in keys:
-        read["smoke"] = parse_smoke(keys["smoke"])
-    if "database" in keys:
-        read["database"] = parse_database(keys["database"])
-    if "migrate" in keys:
-        read["migrate"] = _migration(keys["migrate"])
-    if "backup" in keys:
-        read["backup"] = parse_backup(keys["backup"])
-    if "drain_limit" in keys:
-        read["drain_limit"] = keys["drain_limit"].seconds()
-    if "standby" in keys:
-        read["standby"] = keys["standby"].choice(("running", "stopped"), "running")
-    return Ops(**read)
+    return Ops(**{key: _OPS_READERS[key](value) for key, value in node.mapping(_OPS_READERS).items()})
 
 
 def _migration(node: Node) -> Migration:
@@ -227,28 +193,43 @@ def _migration(node: Node) -> Migration:
     return Migration(keys["service"].text(), keys["command"].texts(), timeout)
 
 
+_OPS_READERS: dict[str, Callable[[Node], Any]] = {
+    "summary": lambda node: node.text(),
+    "releases": lambda node: node.texts(),
+    "routes": parse_routes,
+    "release_header": lambda node: node.text(),
+    "smoke": parse_smoke,
+    "database": parse_database,
+    "migrate": _migration,
+    "backup": parse_backup,
+    "drain_limit": lambda node: node.seconds(),
+    "standby": lambda node: node.choice(("running", "stopped"), "running"),
+}
+
+
 def _check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
     services = keys["services"].mapping()
     for service in stack.services.values():
         _check_service(stack, service, services[service.name])
-    ops = keys["x-ops"] if "x-ops" in keys else None
-    if ops is None:
-        return
-    for name in stack.ops.releases:
-        if name not in stack.services:
-            ops.child("releases", None).reject(f"there is no service '{name}'")
-    for route in stack.ops.routes:
-        if route.service not in stack.services:
-            ops.child("routes", None).reject(f"route '{route.name}' names service '{route.service}', which is not there")
-    if stack.ops.migrate and stack.ops.migrate.service not in stack.ops.releases:
-        ops.child("migrate", None).reject("a migration runs in a released service", "name one of x-ops.releases")
-    for volume in stack.ops.backup.volumes if stack.ops.backup else ():
-        if volume not in stack.volumes:
-            ops.child("backup", None).reject(f"there is no volume '{volume}'")
-    if stack.ops.database:
+    if "x-ops" in keys:
+        _check_ops(stack, keys["x-ops"])
+
+
+def _check_ops(stack: Stack, node: Node) -> None:
+    ops = stack.ops
+    used: list[tuple[str, str, str, Container[str]]] = [
+        ("releases", "service", n, stack.services) for n in ops.releases
+    ]
+    used += [("routes", "service", route.service, stack.services) for route in ops.routes]
+    used += [("migrate", "released service", ops.migrate.service, ops.releases)] if ops.migrate else []
+    used += [("backup", "volume", name, stack.volumes) for name in (ops.backup.volumes if ops.backup else ())]
+    for key, kind, name, known in used:
+        if name not in known:
+            node.child(key, None).reject(f"there is no {kind} '{name}'")
+    if ops.database:
         reject_unknown_references(
-            ops.child("database", ops.value.get("database")),
-            stack.ops.database,
+            node.child("database", node.value.get("database")),
+            ops.database,
             services=stack.services,
             configs=stack.configs,
             secrets=stack.secrets,
@@ -256,7 +237,7 @@ def _check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
 
 
 def _check_service(stack: Stack, service: Service, node: Node) -> None:
-    used = [("network", a.network, stack.networks) for a in service.networks]
+    used: list[tuple[str, str, Container[str]]] = [("network", a.network, stack.networks) for a in service.networks]
     used += [("volume", m.source, stack.volumes) for m in service.mounts if m.kind == "volume"]
     used += [("config", f.source, stack.configs) for f in service.files if f.kind == "config"]
     used += [("secret", f.source, stack.secrets) for f in service.files if f.kind == "secret"]
@@ -264,24 +245,22 @@ def _check_service(stack: Stack, service: Service, node: Node) -> None:
     for kind, name, known in used:
         if name not in known:
             node.reject(f"there is no {kind} '{name}'", f"declare it under {kind}s:")
-    if service.name in stack.ops.releases and RELEASE_MARK not in str(node.value.get("image", "")):
-        if not re.search(r":sha-[0-9a-f]{7,40}$", service.image):
-            node.child("image", None).reject("the image of a released service ends in :${RELEASE}")
-    for name in service.depends_on:
-        if service.name in stack.services[name].depends_on if name in stack.services else False:
-            node.child("depends_on", None).reject(f"'{service.name}' and '{name}' wait for each other")
+    if service.name in stack.ops.releases and not re.search(_RELEASED_IMAGE, service.image):
+        node.child("image", None).reject("the image of a released service ends in :${RELEASE}")
+    if service.name in _waited_for(stack, service.name):
+        node.child("depends_on", None).reject(f"'{service.name}' waits, through others, for itself")
 
 
-def released_stack(tree: Mapping[str, Any], release: str) -> Stack:
-    """A stack at one release, parsed from its tree."""
-    stack = parse_tree(with_release(tree, release), f"stack file at {release}")
-    if not stack.ops.releases:
-        raise OpsError(
-            f"stack '{stack.name}' has no released service",
-            where="x-ops.releases",
-            do="name the services that a release replaces",
-        )
-    return stack
+def _waited_for(stack: Stack, name: str) -> set[str]:
+    """Every service that a service waits for, directly or through others."""
+    found: set[str] = set()
+    pending = list(stack.services[name].depends_on)
+    while pending:
+        current = pending.pop()
+        if current not in found and current in stack.services:
+            found.add(current)
+            pending += stack.services[current].depends_on
+    return found
 
 
 __all__ = ["Migration", "Network", "Ops", "Stack", "Volume", "parse_stack", "parse_tree", "with_release"]

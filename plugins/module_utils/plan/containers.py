@@ -44,7 +44,7 @@ def wanted_container(
     secrets_mark: str = "",
     release: Release | None = None,
 ) -> WantedContainer:
-    """The container of a service at a digest; ``release`` for released services, ``secrets_mark`` a keyed fingerprint."""
+    """The container of a service at a digest. ``release`` for released services; ``secrets_mark`` is keyed."""
     networks = {
         stack.network_of(a.network): _aliases(stack, service, a.network, a.aliases, released=release is not None)
         for a in service.networks
@@ -66,7 +66,9 @@ def wanted_container(
     return WantedContainer(name, service, stack.name, image, payload, networks)
 
 
-def _aliases(stack: Stack, service: Service, network: str, declared: tuple[str, ...], *, released: bool) -> tuple[str, ...]:
+def _aliases(
+    stack: Stack, service: Service, network: str, declared: tuple[str, ...], *, released: bool
+) -> tuple[str, ...]:
     # On a shared network two stacks may both have a "db"; and a candidate must not answer to the live one's name.
     own = () if released or stack.networks[network].external else (service.name,)
     return tuple(dict.fromkeys((*own, *declared)))

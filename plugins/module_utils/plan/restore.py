@@ -165,13 +165,13 @@ class VolumeTarget:
     free: int = 0
 
 
-def plan_volume_restore(target: VolumeTarget, size: int) -> tuple[Step, ...]:
-    """The steps of restoring files into an empty or new volume.
+def plan_volume_restore(target: VolumeTarget, name: str, size: int) -> tuple[Step, ...]:
+    """The steps of restoring ``size`` bytes of files into an empty or new volume; ``name`` is it without the stack's.
 
     :raises OpsError: when the volume holds files or is in use, or the disk is too small.
     """
     where = f"volume {target.name}"
-    beside = f"restore beside it with -e target={target.name}_restored"
+    beside = f"restore beside it with -e target={name}_restored"
     if target.entries:
         raise OpsError(f"the volume holds {target.entries} entries", where=where, do=f"{beside}, or empty it first")
     if target.used_by:

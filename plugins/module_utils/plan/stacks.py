@@ -1,138 +1,254 @@
-"""Decide what a host needs: from what is wanted and what was observed to steps with reasons."""
+"""(wanted, observed) -> Plan for one host: networks, volumes, accessories, live releases and routes of all stacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ..model.host import Directory, File, FollowUp, HostState, Unit
+from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
+from ..model.release import Release
+from ..model.service import Service
+from ..model.stack import Stack, parse_tree
+from .containers import config_path, container_name, differences, wanted_container
+from .edge import compile_stack
 
-NOT_THERE = "it is not there"
-
-
-@dataclass(frozen=True)
-class ObservedPath:
-    """``content`` is the text of a regular file, else None. ``kind`` is file, directory or other."""
-
-    kind: str
-    mode: int
-    owned_by_root: bool
-    content: str | None = None
+EDGE = "edge"
+_EDGE_READY = frozenset({f"await {EDGE}-traefik"})
 
 
 @dataclass(frozen=True)
-class ObservedUnit:
-    """As systemd tells it. ``skipped``: it was started, and its own conditions say that it does not apply here."""
-
-    load_state: str = "not-found"
-    file_state: str = ""
-    active: bool = False
-    skipped: bool = False
-    probed: bool = True
-
-
-@dataclass(frozen=True)
-class ObservedHost:
-    """``pending``: follow-ups that an earlier run owed when it was interrupted."""
-
-    paths: Mapping[str, ObservedPath] = field(default_factory=dict)
-    units: Mapping[str, ObservedUnit] = field(default_factory=dict)
-    pending: tuple[FollowUp, ...] = ()
-
-    def unit(self, name: str) -> ObservedUnit:
-        return self.units.get(name, ObservedUnit())
-
-
-@dataclass(frozen=True)
-class HostStep:
-    """``action``: make, place, follow_up, mask, enable, start or reload."""
+class Step:
+    """One thing to do, why, and after which other steps. ``detail`` is what the doing needs; it is never printed."""
 
     action: str
-    subject: Directory | File | FollowUp | Unit
+    target: str
     reason: str
+    stack: str
+    after: frozenset[str] = frozenset()
+    detail: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Unique within a plan."""
+        return f"{self.action} {self.target}"
 
     def __str__(self) -> str:
-        subject = self.subject
-        if isinstance(subject, FollowUp):
-            return f"{subject}: {self.reason}"
-        name = subject.name if isinstance(subject, Unit) else subject.path
-        return f"{self.action} {name}: {self.reason}"
+        return f"{self.stack}: {self.id} ({self.reason})"
 
 
 @dataclass(frozen=True)
-class HostPlan:
-    """Steps in the order they have to be taken; ``before`` is what stands at the paths that change."""
+class Plan:
+    """Steps in an order that respects ``after``; ``notes`` are for the reader and change nothing."""
 
-    steps: tuple[HostStep, ...]
-    before: Mapping[str, ObservedPath]
-
-    @property
-    def files(self) -> tuple[File, ...]:
-        """The files to place."""
-        return tuple(step.subject for step in self.steps if isinstance(step.subject, File))
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
 
     @property
-    def follow_ups(self) -> tuple[FollowUp, ...]:
-        return tuple(step.subject for step in self.steps if isinstance(step.subject, FollowUp))
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.steps)
+
+    def lines(self) -> list[str]:
+        """The plan as an operator reads it."""
+        return [*map(str, self.steps), *(f"note: {note}" for note in self.notes)]
 
 
-def plan_stacks(wanted: HostState, observed: ObservedHost) -> HostPlan:
-    """The steps from ``observed`` to ``wanted``; none where they agree."""
-    places = tuple(_places(wanted, observed))
-    steps = (*places, *_follow_ups(places, observed), *_unit_steps(wanted, observed))
-    changing = {step.subject.path for step in places if isinstance(step.subject, Directory | File)}
-    return HostPlan(steps, {path: seen for path, seen in observed.paths.items() if path in changing})
+@dataclass(frozen=True)
+class WantedStack:
+    """A declared stack for one host.
+
+    ``digests`` maps an accessory's image (``registry/name:tag``) and a released service's name to a digest;
+    ``baseline`` is the release a host without a record starts from; ``secrets_mark`` is the keyed fingerprint of the
+    values of its secrets.
+    """
+
+    stack: Stack
+    digests: Mapping[str, str]
+    baseline: str = ""
+    secrets_mark: str = ""
+    cert_resolver: str | None = None
 
 
-def _places(wanted: HostState, observed: ObservedHost) -> Iterator[HostStep]:
-    for directory in wanted.directories:
-        reason = _difference(directory, "directory", observed.paths.get(directory.path))
-        if reason:
-            yield HostStep("make", directory, reason)
-    for file in wanted.files:
-        reason = _difference(file, "file", observed.paths.get(file.path))
-        if reason:
-            yield HostStep("place", file, reason)
+@dataclass(frozen=True)
+class Observed:
+    """A host as it is.
+
+    ``images`` are the pinned references present, ``secrets`` the mark of what is in place per stack, ``routes`` the
+    edge's file per stack, ``live`` the record of each stack's live release.
+    """
+
+    containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
+    networks: Set[str] = frozenset()
+    volumes: Set[str] = frozenset()
+    images: Set[str] = frozenset()
+    configs: Set[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    edge_ready: bool = False
+    live: Mapping[str, Release] = field(default_factory=dict)
 
 
-def _difference(item: Directory | File, kind: str, seen: ObservedPath | None) -> str:
-    if seen is None:
-        return NOT_THERE
-    if seen.kind != kind:
-        return f"it is not a {kind}"
-    found = []
-    if isinstance(item, File) and seen.content != item.content:
-        found.append("content")
-    if seen.mode != item.mode:
-        found.append(f"mode {seen.mode:04o} to {item.mode:04o}")
-    if not seen.owned_by_root:
-        found.append("owner")
-    return ", ".join(found)
+def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: str) -> Plan:
+    """All that has to be done so that the host equals its declaration. Nothing that is not declared is touched."""
+    steps: dict[str, Step] = {}
+    notes: list[str] = []
+    for one in sorted(wanted, key=lambda w: w.stack.name != EDGE):
+        planner = _StackPlanner(one, observed, environment)
+        for step in planner.steps():
+            steps.setdefault(step.id, step)
+        notes += planner.notes
+    # Waiting for a step that is not in the plan means: it is done already.
+    known = steps.keys()
+    return Plan(tuple(replace(step, after=step.after & known) for step in steps.values()), tuple(notes))
 
 
-def _follow_ups(places: tuple[HostStep, ...], observed: ObservedHost) -> Iterator[HostStep]:
-    """Each once. A unit that does not run reads its files when it starts, so nothing is owed to it."""
-    causes: dict[FollowUp, list[str]] = {
-        owed: ["an earlier run was interrupted before it"] for owed in observed.pending
-    }
-    for step in places:
-        if isinstance(step.subject, File) and step.subject.follow_up:
-            causes.setdefault(step.subject.follow_up, []).append(f"{step.subject.path} changed")
-    for follow_up, reasons in causes.items():
-        if not follow_up.unit or observed.unit(follow_up.unit).active:
-            yield HostStep("follow_up", follow_up, ", ".join(reasons))
+def definition_mark(stack: Stack) -> str:
+    """Fingerprint of what a release of this stack is made from, whatever its sha."""
+    return fingerprint(stack.tree)
 
 
-def _unit_steps(wanted: HostState, observed: ObservedHost) -> Iterator[HostStep]:
-    for unit in wanted.units:
-        seen = observed.unit(unit.name)
-        if unit.state == "masked":
-            if seen.load_state != "masked":
-                yield HostStep("mask", unit, f"it is {seen.file_state or seen.load_state}")
-            continue
-        if seen.file_state not in ("enabled", "static", "alias", "indirect"):
-            yield HostStep("enable", unit, f"it is {seen.file_state or seen.load_state}")
-        if not seen.active and not seen.skipped:
-            yield HostStep("start", unit, "it does not run")
-        elif seen.active and not seen.probed:
-            yield HostStep("reload", unit, f"its effect is gone ({' '.join(unit.probe)} failed)")
+class _StackPlanner:
+    """Plans one stack: what its services stand on first, then its services in the order of their dependencies."""
+
+    def __init__(self, wanted: WantedStack, observed: Observed, environment: str) -> None:
+        self.wanted = wanted
+        self.stack = wanted.stack
+        self.observed = observed
+        self.environment = environment
+        self.notes: list[str] = []
+        self.ground: frozenset[str] = frozenset(
+            f"create network {network.name}" for network in self.stack.networks.values() if network.external
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """In an order in which they could be done one by one."""
+        ground = list(self._ground())
+        yield from ground
+        self.ground |= {step.id for step in ground}
+        awaits: dict[str, str] = {}
+        for service in self.stack.start_order():
+            if service.name not in self.stack.ops.releases:
+                container = self._accessory(service)
+                yield from self._container(container, {awaits[n] for n in service.depends_on if n in awaits})
+                awaits[service.name] = f"await {container.name}"
+        yield from self._gone_accessories()
+        if self.stack.ops.releases:
+            yield from self._release(frozenset(awaits.values()))
+
+    def _step(self, action: str, target: str, reason: str, after: Set[str] = frozenset(), detail: Any = None) -> Step:
+        return Step(action, target, reason, self.stack.name, frozenset(after), detail)
+
+    def _ground(self) -> Iterator[Step]:
+        if self.stack.name == EDGE and not self.observed.edge_ready:
+            yield self._step("prepare edge", EDGE, "directories or ground configuration missing")
+        for network in self.stack.networks.values():
+            if not network.external and network.name not in self.observed.networks:
+                yield self._step("create network", network.name, "missing", detail=network)
+        for volume in self.stack.volumes.values():
+            if volume.name not in self.observed.volumes:
+                yield self._step("create volume", volume.name, "missing", detail=volume)
+        for name, content in self.stack.configs.items():
+            path = config_path(self.stack.name, name, content)
+            if path not in self.observed.configs:
+                yield self._step("place config", path, "new content", detail=content)
+        if self.stack.secrets and self.observed.secrets.get(self.stack.name) != self.wanted.secrets_mark:
+            reason = "changed" if self.stack.name in self.observed.secrets else "missing"
+            yield self._step("place secrets", self.stack.name, reason)
+        yield from self._pulls()
+
+    def _pulls(self) -> Iterator[Step]:
+        for service in self.stack.accessories:
+            image = self._accessory(service).image
+            if image not in self.observed.images:
+                yield self._step("pull image", image, f"{self.stack.name}/{service.name} runs it")
+
+    def _accessory(self, service: Service) -> WantedContainer:
+        return wanted_container(
+            self.stack,
+            service,
+            environment=self.environment,
+            digest=self.wanted.digests[service.image],
+            secrets_mark=self.wanted.secrets_mark,
+        )
+
+    def _container(self, wanted: WantedContainer, after: Set[str], *, fixed: bool = False) -> Iterator[Step]:
+        """Steps for one container. A ``fixed`` one belongs to a release: it is brought back, never replaced."""
+        found = self.observed.containers.get(wanted.name)
+        before = after | self.ground
+        if found is None:
+            first = self._step("create container", wanted.name, "missing", before, wanted)
+        elif not fixed and (reasons := differences(wanted.spec, found.spec)):
+            first = self._step("replace container", wanted.name, ", ".join(reasons), before, wanted)
+        else:
+            for network in sorted(wanted.networks.keys() - found.networks):
+                detail = (wanted, network)
+                yield self._step("connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
+            if found.running and found.health not in ("", "healthy"):
+                yield self._step("await", wanted.name, f"it is {found.health}", before)
+            if found.running:
+                return
+            first = self._step("start container", wanted.name, "not running", before, wanted)
+        yield first
+        yield self._step("await", wanted.name, "started", {first.id})
+
+    def _gone_accessories(self) -> Iterator[Step]:
+        for found in self.observed.containers.values():
+            if found.stack == self.stack.name and not found.number and found.service not in self.stack.services:
+                reason = "its service is not declared any more; volumes stay"
+                yield self._step("remove container", found.name, reason)
+
+    def _release(self, after: Set[str]) -> Iterator[Step]:
+        live = self.observed.live.get(self.stack.name)
+        if live:
+            yield from self._live(live, after)
+            self._note_pending(live)
+        elif self.wanted.baseline:
+            target = f"{self.stack.name} {self.wanted.baseline}"
+            before = after | self.ground | _EDGE_READY
+            yield self._step("release", target, "first release of this host", before, self.wanted)
+        else:
+            self.notes.append(f"{self.stack.name} has no release yet: deploy one, or declare a baseline")
+
+    def _live(self, live: Release, after: Set[str]) -> Iterator[Step]:
+        """The live release exactly as it is recorded, whatever the stack file says by now."""
+        stack = parse_tree(live.tree, f"record {live.number} of {self.stack.name}")
+        addresses = {service.name: container_name(stack.name, service.name) for service in stack.accessories}
+        awaits = set(after)
+        for service in stack.released:
+            container = wanted_container(
+                stack,
+                service,
+                environment=self.environment,
+                digest=live.digests[service.name],
+                secrets_mark=live.secrets,
+                release=live,
+            )
+            addresses[service.name] = container.name
+            if container.name not in self.observed.containers and container.image not in self.observed.images:
+                yield self._step("pull image", container.image, f"{container.name} runs it")
+            yield from self._container(container, after | {f"pull image {container.image}"}, fixed=True)
+            awaits.add(f"await {container.name}")
+        yield from self._route(stack, addresses, awaits)
+
+    def _route(self, stack: Stack, addresses: Mapping[str, str], after: Set[str]) -> Iterator[Step]:
+        config = compile_stack(stack.name, stack.ops.routes, addresses, cert_resolver=self.wanted.cert_resolver)
+        found = self.observed.routes.get(stack.name)
+        if found is None or canonical(found) != canonical(config):
+            reason = "missing" if found is None else "differs from the live release"
+            yield self._step("place route", stack.name, reason, after | _EDGE_READY, config)
+
+    def _note_pending(self, live: Release) -> None:
+        changed = [
+            what
+            for what, same in (
+                ("its definition", definition_mark(self.stack) == live.definition),
+                ("a secret", not self.stack.secrets or live.secrets == self.wanted.secrets_mark),
+            )
+            if not same
+        ]
+        if changed:
+            self.notes.append(
+                f"{self.stack.name}: {' and '.join(changed)} changed since release {live.number}; roll it out with "
+                f"deploy.yml -e stack={self.stack.name} -e release={live.release}"
+            )

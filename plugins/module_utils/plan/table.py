@@ -65,24 +65,21 @@ def compose(
     """The lines of a table in the wanted ``form`` (one of :data:`FORMATS`).
 
     ``hours`` is the offset of the reader's clock from UTC, for columns of kind ``time`` (9 is Tokyo). JSON and CSV keep
-    values as they are: whoever parses them wants the whole digest and the exact moment.
+    values as they are: whoever parses them wants the whole digest and the exact moment. JSON keeps every field of a
+    row; columns are chosen for eyes.
     """
     if form == "json":
-        return json.dumps([_picked(columns, row) for row in rows], ensure_ascii=False, indent=2).split("\n")
+        return json.dumps([dict(row) for row in rows], ensure_ascii=False, indent=2).split("\n")
     if form == "csv":
         return _csv(columns, rows)
     return [*([title] if title else []), *_table(columns, rows, datetime.timezone(datetime.timedelta(hours=hours)))]
-
-
-def _picked(columns: Iterable[Column], row: Row) -> dict[str, Any]:
-    return {column.key: row.get(column.key) for column in columns}
 
 
 def _csv(columns: Sequence[Column], rows: Iterable[Row]) -> list[str]:
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_picked(columns, row) for row in rows)
+    writer.writerows({column.key: row.get(column.key) for column in columns} for row in rows)
     return text.getvalue().rstrip("\n").split("\n")
 
 

@@ -1,0 +1,46 @@
+"""What the doorways share: a host with all its gateways, and the wire form of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .gateway.edge import EdgeFiles
+from .gateway.engine import Engine
+from .gateway.host_state import HostState
+from .model.stack import parse_tree
+from .plan.stacks import WantedStack
+from .release import Request
+from .runtime import ContainerRuntime
+from .transaction import Host
+
+CERT_RESOLVER = "acme"
+
+
+def host_for(environment: str, auth: Mapping[str, str]) -> Host:
+    """This host, with its engine answering."""
+    engine = Engine()
+    return Host(engine, HostState(), EdgeFiles(), ContainerRuntime(engine, environment, auth), CERT_RESOLVER)
+
+
+def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]) -> WantedStack:
+    """A stack as the controller sent it: ``{name, tree, digests, baseline}``."""
+    return WantedStack(
+        stack=parse_tree(entry["tree"], f"inventories/stacks/{entry['name']}.yml"),
+        digests=entry["digests"],
+        baseline=entry.get("baseline", ""),
+        secrets_mark=host.state.mark(secrets),
+        cert_resolver=host.cert_resolver,
+    )
+
+
+def request_from(host: Host, given: Mapping[str, Any]) -> Request:
+    """A request as the controller's action filled it in."""
+    return Request(
+        wanted=wanted_from(host, given["entry"], given["secrets"]),
+        environment=given["environment_name"],
+        auth=given["registry_auth"],
+        secrets=given["secrets"],
+        by=given["requested_by"],
+        why=given.get("reason", ""),
+    )

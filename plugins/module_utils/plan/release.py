@@ -1,0 +1,57 @@
+"""Decide which release a rollback returns to, and whether a deploy has anything to do: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model.errors import OpsError
+from ..model.release import Release, StackState
+
+History = Sequence[Mapping[str, Any]]
+DEPLOYED = "done"
+
+
+def was_live(history: History) -> set[int]:
+    """Numbers of the releases that once took traffic and kept it."""
+    return {int(event["number"]) for event in history if event.get("outcome") == DEPLOYED and "number" in event}
+
+
+def rollback_target(
+    records: Sequence[Release], state: StackState, history: History, *, steps: int = 1, release: str = ""
+) -> Release:
+    """The release to return to: ``steps`` good releases before the live one, or the newest one at a sha.
+
+    Bad releases (undone after their switch) and those that never took traffic are passed over.
+    Raises OpsError when there is none, naming those there are.
+    """
+    good = [r for r in records if r.number in was_live(history) - set(state.bad) - {state.live}]
+    if release:
+        found = [r for r in good if r.release.startswith(release)]
+        if found:
+            return found[-1]
+    else:
+        earlier = [r for r in good if r.number < state.live]
+        if 1 <= steps <= len(earlier):
+            return earlier[-steps]
+    asked = f"at {release}" if release else f"{steps} step{'s' * (steps != 1)} back"
+    known = ", ".join(f"{r.release} (release {r.number})" for r in reversed(good)) or "none"
+    raise OpsError(
+        f"there is no good release {asked}; there are: {known}", do="choose one of them, or deploy a release"
+    )
+
+
+def same_release(live: Release | None, candidate: Release) -> bool:
+    """Whether what is live is already exactly the candidate: sha, digests, definition and secret values."""
+    return live is not None and (live.release, dict(live.digests), live.definition, live.secrets) == (
+        candidate.release,
+        dict(candidate.digests),
+        candidate.definition,
+        candidate.secrets,
+    )
+
+
+def live_since(history: History, number: int) -> str:
+    """When a release last became live, UTC; empty when history does not say."""
+    times = [str(e["at"]) for e in history if e.get("outcome") == DEPLOYED and e.get("number") == number]
+    return times[-1] if times else ""

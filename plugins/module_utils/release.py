@@ -1,0 +1,151 @@
+"""Deploy and roll back on this host: lock, mend what died, decide, and hand over to the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .apply import new_release, stand_ready
+from .gateway.engine import TaskResult
+from .model.errors import OpsError
+from .model.release import Release
+from .model.stack import Stack
+from .plan.release import live_since, rollback_target, same_release
+from .plan.stacks import WantedStack
+from .transaction import Host, Receipt, Transaction, settle
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asks for what on which environment; ``auth`` is the registry login, ``secrets`` the values by name."""
+
+    wanted: WantedStack
+    environment: str
+    auth: Mapping[str, str]
+    secrets: Mapping[str, str]
+    by: str = ""
+    why: str = ""
+
+    @property
+    def stack(self) -> Stack:
+        """The declared stack."""
+        return self.wanted.stack
+
+
+def deploy(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[Receipt | None, list[str]]:
+    """Bring a stack to a release. Returns the receipt (None when there was nothing to do) and what was said.
+
+    Raises OpsError with the old release serving as before.
+    """
+    name = request.stack.name
+    candidate = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
+    live = _live(host, name)
+    if same_release(live, candidate):
+        return None, [f"{name} is at {sha} already, with this digest and definition"]
+    said = [f"{name}: {live.release if live else 'nothing'} -> {sha} ({', '.join(sorted(candidate.digests.values()))})"]
+    if rehearse:
+        return Receipt("deploy", name, sha, candidate.number, live.number if live else 0, outcome="rehearsed"), said
+    with host.state.locked(name, f"deploy of {sha} by {request.by}"):
+        said += settle(host, request.stack)
+        stand_ready(host, request.wanted, request.environment, request.auth, request.secrets)
+        # Counted under the lock: another deploy may have taken the number meanwhile.
+        release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
+        host.state.add_record(release)
+        return Transaction(host, release, action="deploy", by=request.by, why=request.why).run(), said
+
+
+def roll_back(
+    host: Host, request: Request, *, steps: int = 1, sha: str = "", rehearse: bool = False
+) -> tuple[Receipt | None, list[str]]:
+    """Return a stack to an earlier release, as it was recorded. Returns and raises as :func:`deploy`."""
+    name = request.stack.name
+    live = _live(host, name)
+    if live is None:
+        raise OpsError(f"stack '{name}' has no release here", do="deploy one first")
+    if sha and live.release.startswith(sha):
+        return None, [f"{name} is at {live.release} already"]
+    state = host.state.state(name)
+    target = rollback_target(host.state.records(name), state, host.state.history(name), steps=steps, release=sha)
+    warm = target.number in host.runtime.present(name)
+    said = [
+        f"{name}: {live.release} -> {target.release} (release {target.number}, {'warm' if warm else 'to be started'})"
+    ]
+    if rehearse:
+        return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
+    with host.state.locked(name, f"rollback to {target.release} by {request.by}"):
+        said += settle(host, request.stack)
+        return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
+
+
+def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[TaskResult | None, list[str]]:
+    """Run the schema migration of a release (the live one's when ``sha`` is empty) in a container of its own.
+
+    The live release is not touched, whatever happens. Raises OpsError with the migration's last lines when it fails.
+    """
+    name = request.stack.name
+    migration = request.stack.ops.migrate
+    if migration is None:
+        raise OpsError(
+            f"stack '{name}' has no migration", where=f"inventories/stacks/{name}.yml", do="add x-ops.migrate"
+        )
+    release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
+    said = [f"{name}: {' '.join(migration.command)} in {sha}"]
+    if rehearse:
+        return None, said
+    with host.state.locked(name, f"migration to {sha} by {request.by}"):
+        stand_ready(host, request.wanted, request.environment, request.auth, request.secrets)
+        host.runtime.fetch(release)
+        result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
+        outcome = "migrated" if result.exit_code == 0 else "migration failed"
+        event = {"action": "migrate", "release": sha, "outcome": outcome, "seconds": round(result.seconds, 3)}
+        host.state.tell(name, {**event, "by": request.by, "why": request.why, "error": _error(result)})
+    if result.exit_code != 0:
+        raise OpsError(
+            f"the migration ended with exit code {result.exit_code}: {_error(result)}",
+            where=f"{name} {sha}",
+            do="the old release serves as before; mend the rows or the migration, then run migrate.yml again",
+        )
+    return result, said
+
+
+def _error(result: TaskResult) -> str:
+    return "" if result.exit_code == 0 else result.output[-1500:]
+
+
+def status(host: Host, stack: Stack) -> dict[str, Any]:
+    """What runs of a stack, as one row of a table."""
+    name = stack.name
+    state = host.state.state(name)
+    live = _live(host, name)
+    found = host.engine.containers(stack=name).values()
+    serving = {
+        c.name: c.health or ("running" if c.running else "stopped") for c in found if c.number in (0, state.live)
+    }
+    return {
+        "stack": name,
+        "summary": stack.ops.summary,
+        "release": live.release if live else "",
+        "digest": live.digests[stack.ops.releases[0]] if live else "",
+        "number": state.live,
+        "since": live_since(host.state.history(name), state.live),
+        "health": _health(stack, serving),
+        "standby": host.state.record(name, state.standby).release if state.standby else "",
+    }
+
+
+def events(host: Host, name: str, most: int) -> list[dict[str, Any]]:
+    """The newest events of a stack, newest first; ``most`` 0 means all."""
+    return list(reversed(host.state.history(name)[-most:]))
+
+
+def _health(stack: Stack, states: Mapping[str, str]) -> str:
+    bad = sorted(f"{name} {state}" for name, state in states.items() if state not in ("healthy", "running"))
+    if bad:
+        return ", ".join(bad)
+    return "healthy" if len(states) >= len(stack.services) else "missing containers"
+
+
+def _live(host: Host, name: str) -> Release | None:
+    state = host.state.state(name)
+    return host.state.record(name, state.live) if state.live else None

@@ -1,0 +1,153 @@
+"""How a release is started, watched and stopped on a host: one interface, a strategy for each kind of application.
+
+Containers now; processes under pm2 take the same steps with ports instead of container names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from .gateway.engine import Engine, TaskResult
+from .gateway.sockets import DrainResult, wait_all_drained
+from .model.container import WantedContainer
+from .model.errors import OpsError
+from .model.release import Release
+from .model.stack import Stack, parse_tree
+from .plan.containers import container_name, wanted_container
+
+
+class Runtime(Protocol):
+    """What a release transaction asks of whatever runs the release."""
+
+    def fetch(self, release: Release) -> None:
+        """Bring the release's code here and verify that it is exactly what was released."""
+
+    def start(self, release: Release) -> None:
+        """Make it run, whether it is new, stopped, or running already."""
+
+    def wait_ready(self, release: Release, limit_s: float) -> float:
+        """Wait until it says it is healthy; seconds. Raises OpsError with evidence."""
+
+    def addresses(self, release: Release) -> Mapping[str, str]:
+        """Service -> the name under which the edge reaches it."""
+
+    def probe_address(self, release: Release, service: str) -> str:
+        """The IP address at which this host reaches a service directly."""
+
+    def drain(self, release: Release, limit_s: float) -> DrainResult:
+        """Wait until nothing is in flight in it."""
+
+    def stand_by(self, release: Release) -> None:
+        """Keep it for a quick return, as its stack says."""
+
+    def discard(self, release: Release) -> None:
+        """Remove it; its data stays."""
+
+    def present(self, stack: str) -> frozenset[int]:
+        """Numbers of the releases of a stack that have anything here, running or not."""
+
+    def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
+        """Run a command once in the release's own environment, to its end."""
+
+
+@dataclass(frozen=True)
+class ContainerRuntime:
+    """Releases as containers of this host's engine. ``auth`` is the registry login."""
+
+    engine: Engine
+    environment: str
+    auth: Mapping[str, str]
+
+    def fetch(self, release: Release) -> None:
+        held = self.engine.images()
+        for container in self._containers(release):
+            if container.image not in held:
+                self.engine.pull(container.image, self.auth)
+            else:
+                self.engine.verify(container.image)
+
+    def start(self, release: Release) -> None:
+        present = self.engine.containers(stack=release.stack)
+        for container in self._containers(release):
+            if container.name not in present:
+                self.engine.create(container)
+            if container.name not in present or not present[container.name].running:
+                self.engine.start(container.name)
+
+    def wait_ready(self, release: Release, limit_s: float) -> float:
+        return max(self.engine.wait_healthy(container.name, limit_s) for container in self._containers(release))
+
+    def addresses(self, release: Release) -> Mapping[str, str]:
+        stack = self._stack(release)
+        return {
+            **{service.name: container_name(stack.name, service.name) for service in stack.accessories},
+            **{service.name: container_name(stack.name, service.name, release) for service in stack.released},
+        }
+
+    def probe_address(self, release: Release, service: str) -> str:
+        stack = self._stack(release)
+        network = stack.network_of(stack.services[service].networks[0].network)
+        return self.engine.address(self.addresses(release)[service], network)
+
+    def drain(self, release: Release, limit_s: float) -> DrainResult:
+        stack = self._stack(release)
+        ports = {route.port for route in stack.ops.routes}
+        pids = [self.engine.pid(container.name) for container in self._containers(release)]
+        return wait_all_drained([pid for pid in pids if pid], ports, limit_s)
+
+    def stand_by(self, release: Release) -> None:
+        if self._stack(release).ops.standby == "stopped":
+            for container in self._containers(release):
+                self.engine.stop(container.name)
+
+    def discard(self, release: Release) -> None:
+        for container in self._containers(release):
+            if self.engine.inspect(container.name) is not None:
+                self.engine.stop(container.name)
+                self.engine.remove(container.name)
+
+    def present(self, stack: str) -> frozenset[int]:
+        return frozenset(found.number for found in self.engine.containers(stack=stack).values() if found.number)
+
+    def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
+        stack = self._stack(release)
+        for container in self._containers(release):
+            if container.service.name == service:
+                return self.engine.run_task(_as_task(container, command), limit_s)
+        raise OpsError(f"'{service}' is not a released service of '{stack.name}'", do="look at x-ops.releases")
+
+    def _stack(self, release: Release) -> Stack:
+        return parse_tree(release.tree, f"record {release.number} of {release.stack}")
+
+    def _containers(self, release: Release) -> Iterator[WantedContainer]:
+        stack = self._stack(release)
+        for service in stack.released:
+            yield wanted_container(
+                stack,
+                service,
+                environment=self.environment,
+                digest=release.digests[service.name],
+                secrets_mark=release.secrets,
+                release=release,
+            )
+
+
+def _as_task(container: WantedContainer, command: tuple[str, ...]) -> WantedContainer:
+    """The same container with another command, no published port, no health check, and no restart."""
+    host = {**container.payload["HostConfig"], "RestartPolicy": {"Name": "no"}}
+    host.pop("PortBindings", None)
+    labels = {
+        key: value for key, value in container.payload["Labels"].items() if not key.endswith((".stack", ".number"))
+    }
+    payload = {**container.payload, "Cmd": list(command), "HostConfig": host, "Labels": labels}
+    payload["Healthcheck"] = {"Test": ["NONE"]}
+    return WantedContainer(
+        f"{container.name}-task",
+        container.service,
+        container.stack,
+        container.image,
+        payload,
+        dict.fromkeys(container.networks, ()),
+    )

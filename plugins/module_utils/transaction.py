@@ -1,0 +1,300 @@
+"""Bring a release to traffic, or return to one: the same steps, journaled, undone by themselves when one fails.
+
+Before the switch a failure removes the candidate and nobody saw anything. After it, the edge goes back first.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .gateway.edge import EdgeApi, EdgeFiles, config_errors
+from .gateway.engine import Engine
+from .gateway.host_state import HostState, seconds_since
+from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
+from .model.errors import InvalidInput, OpsError
+from .model.release import Release, StackState
+from .model.route import INTERNAL, Route
+from .model.smoke import SmokeResult, SmokeTest
+from .model.stack import Stack, parse_tree
+from .plan.edge import BASE, compile_stack, lint_all
+from .plan.smoke import judge, place_of, tally
+from .runtime import Runtime
+
+EDGE_CONTAINER = "edge-traefik"
+EDGE_NETWORK = "edge"
+API_PORT, INTERNAL_PORT, PUBLIC_PORT = 8082, 8081, 8443
+READY_LIMIT_S = 90.0
+LIVE_LIMIT_S = 10.0
+IN_A_ROW = 3
+
+
+@dataclass
+class Receipt:
+    """What a transaction did and measured; seconds, milliseconds where the name ends in ``_ms``."""
+
+    action: str
+    stack: str
+    release: str
+    number: int
+    previous: int
+    steps: dict[str, float] = field(default_factory=dict)
+    smoke: str = ""
+    flip_ms: float = 0.0
+    drained: dict[str, Any] = field(default_factory=dict)
+    outcome: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and history."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Host:
+    """The hands of a transaction: everything it touches, given to it."""
+
+    engine: Engine
+    state: HostState
+    files: EdgeFiles
+    runtime: Runtime
+    cert_resolver: str | None = None
+
+    def edge_address(self) -> str:
+        """Where this host reaches its edge."""
+        return self.engine.address(EDGE_CONTAINER, EDGE_NETWORK)
+
+    def edge_api(self) -> EdgeApi:
+        """The running edge's own account."""
+        return EdgeApi(f"http://{self.edge_address()}:{API_PORT}", self._why_not_live)
+
+    def _why_not_live(self) -> list[Any]:
+        return [*self.files.broken(), *config_errors(self.engine.logs(EDGE_CONTAINER, 20))]
+
+
+class Transaction:
+    """One change of what is live in one stack. Use under the stack's lock."""
+
+    def __init__(self, host: Host, release: Release, *, action: str, by: str = "", why: str = "") -> None:
+        self.host = host
+        self.release = release
+        self.stack = parse_tree(release.tree, f"release {release.number}")
+        self.before: StackState = host.state.state(release.stack)
+        self.receipt = Receipt(action, release.stack, release.release, release.number, self.before.live)
+        self.said = {"by": by, "why": why}
+        self.id = uuid.uuid4().hex[:12]
+        self._was_present = release.number in host.runtime.present(release.stack)
+
+    def run(self) -> Receipt:
+        """Take all steps.
+
+        Raises OpsError when one failed, after having undone what was done; history tells of both outcomes.
+        """
+        began = time.monotonic()
+        switched = False
+        try:
+            self._before_the_switch()
+            switched = True
+            self._switch()
+            self._after_the_switch()
+            self.receipt.outcome = "done"
+        except OpsError as error:
+            self.receipt.outcome = "undone"
+            self.receipt.error = str(error)
+            self._undo_or_tell(error, switched)
+            raise
+        finally:
+            self.receipt.seconds = seconds_since(began)
+            self._journal("end", self.receipt.outcome or "died")
+            self.host.state.tell(
+                self.release.stack, {**self.receipt.as_dict(), **self.said, "digests": self.release.digests}
+            )
+        return self.receipt
+
+    # -- the steps -----------------------------------------------------------------------------------------------------
+
+    def _before_the_switch(self) -> None:
+        with self._step("fetch and verify the digest"):
+            self.host.runtime.fetch(self.release)
+        with self._step("start the candidate"):
+            self.host.runtime.start(self.release)
+        with self._step("wait for health"):
+            self.host.runtime.wait_ready(self.release, READY_LIMIT_S)
+        with self._step("smoke off the edge"):
+            self._smoke(self._direct_target)
+
+    def _switch(self) -> None:
+        config = self._config(self.release)
+        with self._step("check the edge's configuration"):
+            placed = {name: other for name, other in self.host.files.all().items() if name != BASE}
+            if faults := lint_all({**placed, self.release.stack: config}):
+                raise InvalidInput(faults)
+        with self._step("switch the edge"):
+            began = time.monotonic()
+            self.host.files.place(self.release.stack, config)
+            self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
+        with self._step("confirm through the edge"):
+            for route in self._first_routes():
+                target = self._edge_target(route, route.hosts[0])
+                probe_until(
+                    lambda target=target, route=route: ask(target, self._probe_path(route)),  # type: ignore[misc]
+                    self.release.release,
+                    header=self.stack.ops.release_header,
+                    in_a_row=IN_A_ROW,
+                )
+            self.receipt.flip_ms = round((time.monotonic() - began) * 1000, 1)
+        with self._step("smoke through the edge"):
+            self._smoke(self._public_target)
+
+    def _after_the_switch(self) -> None:
+        old = self.before.live if self.before.live != self.release.number else 0
+        self._set_state(replace(self._now(), live=self.release.number, standby=old))
+        if old:
+            previous = self.host.state.record(self.release.stack, old)
+            with self._step("drain the old release"):
+                drained = self.host.runtime.drain(previous, self.stack.ops.drain_limit)
+                self.receipt.drained = {
+                    "seconds": round(drained.seconds, 3), "in_flight": drained.first, "cut": drained.left,
+                }  # fmt: skip
+            with self._step("keep the old release on standby"):
+                self.host.runtime.stand_by(previous)
+        with self._step("remove releases beyond the standby"):
+            self._discard_all_but({self.release.number, old})
+
+    # -- undoing -------------------------------------------------------------------------------------------------------
+
+    def _undo_or_tell(self, cause: OpsError, switched: bool) -> None:
+        try:
+            self._undo(switched)
+        except OpsError as error:
+            self.receipt.outcome = "stuck"
+            raise OpsError(
+                f"{cause.what}; undoing it failed as well: {error}",
+                where=cause.where,
+                do="run converge.yml: it mends the edge",
+            ) from error
+
+    def _undo(self, switched: bool) -> None:
+        if switched:
+            with self._step("return the edge"):
+                self._return_the_edge()
+            bad = tuple(dict.fromkeys((*self.before.bad, self.release.number)))
+            self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby, bad=bad))
+        if self.release.number not in (self.before.live, self.before.standby) and not self._was_present:
+            with self._step("remove the candidate"):
+                self.host.runtime.discard(self.release)
+
+    def _return_the_edge(self) -> None:
+        if self.before.live:
+            config = self._config(self.host.state.record(self.release.stack, self.before.live))
+            self.host.files.place(self.release.stack, config)
+            self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
+        else:
+            self.host.files.remove(self.release.stack)
+            self.host.edge_api().wait_absent(self._config(self.release), LIVE_LIMIT_S)
+
+    def _discard_all_but(self, kept: set[int]) -> None:
+        for number in sorted(self.host.runtime.present(self.release.stack) - kept):
+            self.host.runtime.discard(self.host.state.record(self.release.stack, number))
+
+    # -- small parts ---------------------------------------------------------------------------------------------------
+
+    def _now(self) -> StackState:
+        return self.host.state.state(self.release.stack)
+
+    def _set_state(self, state: StackState) -> None:
+        self.host.state.set_state(self.release.stack, state)
+
+    def _config(self, release: Release) -> dict[str, Any]:
+        stack = parse_tree(release.tree, f"release {release.number}")
+        addresses = self.host.runtime.addresses(release)
+        return compile_stack(stack.name, stack.ops.routes, addresses, cert_resolver=self.host.cert_resolver)
+
+    def _first_routes(self) -> Iterator[Route]:
+        """One route of each kind of entry point: what leads to the first leads to all, since a stack is one file."""
+        seen: set[str] = set()
+        for route in self.stack.ops.routes:
+            if route.entrypoint not in seen:
+                seen.add(route.entrypoint)
+                yield route
+
+    def _probe_path(self, route: Route) -> str:
+        for test in self.stack.ops.smoke:
+            if place_of(test, self.stack.ops.routes)[1] == route:
+                return test.path
+        return route.path_prefix or "/"
+
+    def _smoke(self, target_of: Callable[[SmokeTest], Target]) -> None:
+        results = run_smoke(self.stack.ops.smoke, target_of, judge)
+        self.receipt.smoke = tally(results)
+        failed = [result for result in results if not result.passed]
+        if failed:
+            raise OpsError(
+                f"smoke tests {tally(results)}: {'; '.join(_told(result) for result in failed)}",
+                where=f"{self.release.stack} {self.release.release}",
+                do="nothing is lost: the old release serves; mend the release and deploy again",
+            )
+
+    def _direct_target(self, test: SmokeTest) -> Target:
+        host, route = place_of(test, self.stack.ops.routes)
+        return off_edge(self.host.runtime.probe_address(self.release, route.service), route.port, host)
+
+    def _public_target(self, test: SmokeTest) -> Target:
+        host, route = place_of(test, self.stack.ops.routes)
+        return self._edge_target(route, host)
+
+    def _edge_target(self, route: Route, host: str) -> Target:
+        address = self.host.edge_address()
+        if route.entrypoint == INTERNAL:
+            return Target(address, INTERNAL_PORT, host)
+        # A new domain's certificate may still be on its way, and is the edge's matter: here only who answers counts.
+        return replace(through_edge(address, host, ca_pem=None, port=PUBLIC_PORT), verify=False)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        self._journal(name, "begin")
+        try:
+            yield
+        except OpsError as error:
+            self._journal(name, "failed", error=str(error))
+            raise
+        self.receipt.steps[name] = seconds_since(began)
+        self._journal(name, "done")
+
+    def _journal(self, step: str, event: str, **more: str) -> None:
+        entry: Mapping[str, Any] = {"transaction": self.id, "number": self.release.number, "step": step, "event": event}
+        self.host.state.journal(self.release.stack, {**entry, **more})
+
+
+def _told(result: SmokeResult) -> str:
+    return f"{result.name}: {result.reason}"
+
+
+def settle(host: Host, stack: Stack) -> list[str]:
+    """Mend what a transaction that died left behind: the edge leads to the live release, half-made candidates go.
+
+    Returns what was done, in words. Use under the stack's lock, before anything else.
+    """
+    state = host.state.state(stack.name)
+    kept = {state.live, state.standby}
+    done = []
+    if state.live:
+        live = host.state.record(stack.name, state.live)
+        at_live = parse_tree(live.tree, f"release {live.number}")
+        config = compile_stack(
+            stack.name, at_live.ops.routes, host.runtime.addresses(live), cert_resolver=host.cert_resolver
+        )
+        if host.files.all().get(stack.name) != config:
+            host.files.place(stack.name, config)
+            host.edge_api().wait_live(config, LIVE_LIMIT_S)
+            done.append(f"led the edge back to release {live.number}")
+    for number in sorted(host.runtime.present(stack.name) - kept):
+        host.runtime.discard(host.state.record(stack.name, number))
+        done.append(f"removed what was left of release {number}")
+    return done

@@ -1,0 +1,127 @@
+#!/usr/bin/python
+"""Deploy a release of a stack, or roll back to an earlier one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: release
+short_description: Bring a stack to a release, or back to an earlier one
+description:
+  - Starts the candidate, waits for its health, tests it off the edge, switches the edge at once, confirms by the edge's
+    API and by probes, tests through the edge, drains the old release and keeps it on standby.
+  - A failure before the switch removes the candidate and nobody saw anything; after it, the edge goes back first.
+  - An action plugin of the same name resolves the release to digests on the controller; what runs is a digest.
+author: Seisei operations (@seisei)
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  state:
+    description: C(deployed) brings the stack to O(release); C(rolled_back) returns to an earlier release.
+    type: str
+    choices: [deployed, rolled_back]
+    default: deployed
+  release:
+    description: The release's tag, such as V(sha-19b9b98). For C(rolled_back) the target, when it is not O(steps) back.
+    type: str
+    default: ''
+  steps:
+    description: How many good releases to go back.
+    type: int
+    default: 1
+  reason:
+    description: Why; goes into history.
+    type: str
+    default: ''
+  entry:
+    description: Filled in by the action plugin. The stack's resolved tree and digests.
+    type: dict
+  secrets:
+    description: Filled in by the action plugin.
+    type: dict
+    default: {}
+  registry_auth:
+    description: Filled in by the action plugin.
+    type: dict
+    default: {}
+  environment_name:
+    description: Filled in by the action plugin.
+    type: str
+    default: ''
+  requested_by:
+    description: Filled in by the action plugin. Who runs the playbook.
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    description: Says from which release to which, without touching anything.
+    support: full
+  diff_mode:
+    description: Shows the release before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Deploy Odoo
+  seisei.ops.release:
+    stack: odoo18
+    release: sha-19b9b98
+
+- name: Return to the release before
+  seisei.ops.release:
+    stack: odoo18
+    state: rolled_back
+"""
+
+RETURN = r"""
+report:
+  description:
+    - The receipt of the transaction, with seconds per step, the smoke tests' tally, milliseconds from the decision to
+      confirmed traffic (C(flip_ms)), and what was in flight and cut at the drain.
+  returned: when something was done
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.hands import host_for, request_from
+from ..module_utils.model.errors import OpsError
+from ..module_utils.release import deploy, roll_back
+from ..module_utils.report import told
+
+
+def main() -> None:
+    """Spec, read, plan, apply, exit."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["deployed", "rolled_back"], "default": "deployed"},
+            "release": {"type": "str", "default": ""},
+            "steps": {"type": "int", "default": 1},
+            "reason": {"type": "str", "default": ""},
+            "entry": {"type": "dict"},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "registry_auth": {"type": "dict", "default": {}, "no_log": True},
+            "environment_name": {"type": "str", "default": ""},
+            "requested_by": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        host = host_for(given["environment_name"], given["registry_auth"])
+        request = request_from(host, given)
+        if given["state"] == "deployed":
+            receipt, said = deploy(host, request, given["release"], rehearse=module.check_mode)
+        else:
+            steps, sha = given["steps"], given["release"]
+            receipt, said = roll_back(host, request, steps=steps, sha=sha, rehearse=module.check_mode)
+        module.exit_json(**told(receipt, said))
+    except OpsError as error:
+        module.fail_json(msg=str(error), error=error.as_dict())
+
+
+if __name__ == "__main__":
+    main()

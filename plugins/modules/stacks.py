@@ -1,0 +1,117 @@
+#!/usr/bin/python
+"""Converge all stacks of a host in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: stacks
+short_description: Converge the stacks of a host, edge included, in one task
+description:
+  - Reads the engine once, plans all stacks and the edge, and applies independent steps side by side.
+  - Nothing to change means nothing done. Volumes are never removed.
+  - Nothing that the estate does not own is touched.
+  - An action plugin of the same name reads the stack files, resolves images to digests and fetches secrets on the
+    controller; the module does the rest on the host.
+author: Seisei operations (@seisei)
+options:
+  only:
+    description: Names of the stacks to converge; all declared stacks when empty.
+    type: list
+    elements: str
+    default: []
+  stacks:
+    description: Filled in by the action plugin. One entry a stack, with its resolved tree, digests and baseline.
+    type: list
+    elements: dict
+    default: []
+  secrets:
+    description: Filled in by the action plugin. Values of the secrets, by stack and name.
+    type: dict
+    default: {}
+  registry_auth:
+    description: Filled in by the action plugin. The registry login as the engine takes it.
+    type: dict
+    default: {}
+  environment_name:
+    description: Filled in by the action plugin.
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    description: Prints the plan that a real run would apply.
+    support: full
+  diff_mode:
+    description: Shows each step with its reason, at the level of a field. Secret values never appear.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Converge every stack of the host
+  seisei.ops.stacks:
+
+- name: Converge the edge alone
+  seisei.ops.stacks:
+    only: [edge]
+"""
+
+RETURN = r"""
+plan:
+  description: The steps with their reasons, and notes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["odoo18: create container odoo18-redis (missing)"]
+report:
+  description: Steps done, and seconds.
+  returned: always
+  type: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.apply import Apply, failure, plan
+from ..module_utils.hands import host_for, wanted_from
+from ..module_utils.model.errors import OpsError
+
+
+def main() -> None:
+    """Spec, read, plan, apply, exit."""
+    module = AnsibleModule(
+        argument_spec={
+            "only": {"type": "list", "elements": "str", "default": []},
+            "stacks": {"type": "list", "elements": "dict", "default": []},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "registry_auth": {"type": "dict", "default": {}, "no_log": True},
+            "environment_name": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    given = module.params
+    try:
+        host = host_for(given["environment_name"], given["registry_auth"])
+        wanted = [wanted_from(host, entry, given["secrets"].get(entry["name"], {})) for entry in given["stacks"]]
+        planned = plan(host, wanted, given["environment_name"])
+        result = {"changed": planned.changed, "plan": planned.lines()}
+        result["display"] = list(planned.notes) if module._diff else planned.lines()
+        if module._diff:
+            result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in planned.lines())}
+        if not module.check_mode:
+            outcome = Apply(host, given["environment_name"], given["registry_auth"], given["secrets"]).run(planned)
+            result["report"] = {
+                "done": outcome.done,
+                "left": outcome.left,
+                "seconds": round(time.monotonic() - began, 2),
+            }
+            if error := failure(outcome):
+                module.fail_json(msg=str(error), error=error.as_dict(), **result)
+        module.exit_json(**result)
+    except OpsError as error:
+        module.fail_json(msg=str(error), error=error.as_dict())
+
+
+if __name__ == "__main__":
+    main()
