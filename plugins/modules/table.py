@@ -22,7 +22,7 @@ options:
     description:
       - The columns in order, each as the name of a field of the rows, or as a mapping of C(key), C(title) and C(kind).
       - Kinds are C(text), C(time) (shown on Tokyo's clock), C(digest) (shortened), C(number), C(seconds) and C(bytes).
-      - JSON and CSV take the key of each column, and leave values as they are.
+      - JSON keeps every field of the rows. CSV takes the key of each column. Both leave values as they are.
     type: list
     elements: raw
     required: true

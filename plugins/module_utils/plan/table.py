@@ -169,6 +169,8 @@ def width(text: str) -> int:
 
 
 def _columns_of(character: str) -> int:
+    if character == "\u00ad":  # the soft hyphen is a format mark that terminals show
+        return 1
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
