@@ -95,6 +95,11 @@ def test_the_lab_comes_up_however_it_was_left_and_goes_without_a_trace(twin: Com
     assert all(part["healthy"] for part in twin.json("status")["parts"])
     assert ids(client)["registry"] == before["registry"]
 
+    twin.json("up", "--role-host")
+    assert ids(client).keys() == PARTS | {"role-1"}
+    assert twin.json("down", "--role-host")["containers"] == [f"{NAME}-role-1"]
+    assert ids(client).keys() == PARTS
+
     twin.json("down", "--all")
     label: dict[str, str | list[str] | bool] = {"label": f"ops.seisei.lab.name={NAME}"}
     assert client.containers.list(all=True, filters=label) == []

@@ -68,7 +68,7 @@ def up(lab: Lab, options: argparse.Namespace) -> int:
 def status(lab: Lab, options: argparse.Namespace) -> int:
     """Tell of each part where it is and whether it does its work; exit code 1 when one does not."""
     client = checks.connect()
-    known = secrets.complete(json.loads(path.read_text()) if (path := _secrets_file(lab)).exists() else {})
+    known = secrets.complete(secrets.load_secrets(_secrets_file(lab)))
     found = health.examine(client, lab, known, role_host=_has_role_host(client, lab))
     lines = [f"{h.container:<26}{h.address:<20}{h.complaint or 'well'}" for h in found]
     _tell({"parts": [h.as_dict() for h in found]}, "\n".join(lines), options)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labkit.files import write_private
 from labkit.settings import ENVIRONMENTS
+from plugins.module_utils.model.errors import OpsError
 
 NAMES = (
     "odoo18-database-password",
@@ -26,10 +27,22 @@ NAMES = (
 
 def load_or_make_secrets(path: Path) -> dict[str, str]:
     """Secrets by id ``<environment>/<name>``; those missing in the file at ``path`` are generated and added."""
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    wanted = complete(known)
+    wanted = complete(load_secrets(path))
     write_private(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
     return wanted
+
+
+def load_secrets(path: Path) -> dict[str, str]:
+    """Secrets in the file at ``path``; none when there is no file. Raises OpsError when it cannot be read."""
+    try:
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise OpsError(
+            "the lab's secrets cannot be read, for the file is no JSON",
+            where=str(path),
+            do="remove it and run `make lab`: new ones are generated, and what used the old ones is made anew",
+        ) from error
+    return known
 
 
 def complete(known: dict[str, str]) -> dict[str, str]:

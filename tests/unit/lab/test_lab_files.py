@@ -17,6 +17,8 @@ from labkit import parts, pki, secrets
 from labkit.files import digest_of_tree, write_private
 from labkit.settings import Lab
 
+from plugins.module_utils.model.errors import OpsError
+
 
 def test_a_private_file_is_written_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "secret"
@@ -96,6 +98,14 @@ def test_a_secret_that_is_missing_is_added_and_the_others_stay() -> None:
     assert made["staging/backup-password"] == "kept"
     assert made["staging/registry-password"] == made["production/registry-password"] == "login"
     assert {name.split("/")[1] for name in made} == set(secrets.NAMES)
+
+
+def test_secrets_that_cannot_be_read_are_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text('{"staging/')
+    with pytest.raises(OpsError, match="no JSON"):
+        secrets.load_or_make_secrets(path)
+    assert path.read_text() == '{"staging/'
 
 
 def test_a_scram_verifier_accepts_the_password_and_does_not_hold_it() -> None:
