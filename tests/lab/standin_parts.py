@@ -208,10 +208,11 @@ class Place:
         finally:
             container.remove(force=True, v=True)
 
-    def run(
+    @contextmanager
+    def start(
         self, profile: str, release: str, *command: str, database: str = "", **told: str
-    ) -> tuple[int, str, str]:
-        """Run one command to its end: exit code, stdout, stderr."""
+    ) -> Iterator[Container]:
+        """One command, under way."""
         container = self.start_container(
             f"{profile}-run-{secrets.token_hex(3)}",
             image_of(self.engine, profile, release),
@@ -221,11 +222,18 @@ class Place:
             tmpfs={"/tmp": ""},
         )
         try:
+            yield container
+        finally:
+            container.remove(force=True, v=True)
+
+    def run(
+        self, profile: str, release: str, *command: str, database: str = "", **told: str
+    ) -> tuple[int, str, str]:
+        """Run one command to its end: exit code, stdout, stderr."""
+        with self.start(profile, release, *command, database=database, **told) as container:
             code = int(container.wait(timeout=60)["StatusCode"])
             out = container.logs(stdout=True, stderr=False).decode()
             return code, out, container.logs(stdout=False, stderr=True).decode()
-        finally:
-            container.remove(force=True, v=True)
 
 
 def answers(app: App) -> bool | None:

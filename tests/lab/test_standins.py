@@ -237,6 +237,20 @@ def test_two_at_once_migrate_once(place: Place) -> None:
     assert row == (3,)
 
 
+def test_a_migration_that_is_stopped_leaves_at_once(place: Place) -> None:
+    name = place.create_database()
+    with place.connect(name) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        with place.start("odoo18", GOOD, "migrate", database=name) as container:
+            wait_for(lambda: waiting_for_lock(place, name) == 1 or None, "it waits for the lock")
+            started = time.monotonic()
+            container.kill("SIGTERM")
+            assert container.wait(timeout=60)["StatusCode"] == 143
+            assert time.monotonic() - started < 3
+    code, told = migrate(place, GOOD, name, "--status")
+    assert (code, told["head"]) == (0, None)
+
+
 def test_an_unreachable_database_is_one_sentence(place: Place) -> None:
     code, told = migrate(place, GOOD, "no_such_database")
     assert code == 1

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+from types import FrameType
 
 from .log import start_logging
 from .settings import Settings, SettingsError, read_identity, read_settings
+
+STOPPED = 128 + signal.SIGTERM
 
 
 def main(arguments: list[str]) -> int:
@@ -26,6 +30,9 @@ def main(arguments: list[str]) -> int:
         "--head", action="store_true", help="print the head of this release, without a database"
     )
     chosen = parser.parse_args(arguments)
+    # The first process of a container gets no signal it has no handler for: without this a stop that comes while
+    # modules are imported, or during a migration, is lost.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         return _run(chosen)
     except SettingsError as error:
@@ -50,6 +57,10 @@ def _run(chosen: argparse.Namespace) -> int:
     settings = read_settings(os.environ)
     start_logging(settings, stream=sys.stderr)
     return run_status(settings) if chosen.status else run_migrate(settings)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(STOPPED)
 
 
 def _serve(settings: Settings) -> int:
