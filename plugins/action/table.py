@@ -10,7 +10,7 @@ from typing import Any
 
 from ..module_utils.model.document import Node
 from ..module_utils.model.errors import OpsError
-from ..module_utils.plan.table import FORMATS, compose, parse_columns
+from ..module_utils.plan.table import FORMATS, compose, ordered, parse_columns
 from ..plugin_utils.estate import EstateAction
 
 SPEC: dict[str, dict[str, Any]] = {
@@ -19,6 +19,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "rows": {"type": "list", "elements": "dict"},
     "rows_of": {"type": "str"},
     "format": {"type": "str", "choices": list(FORMATS), "default": "table"},
+    "order_by": {"type": "str", "default": ""},
     "path": {"type": "path"},
 }
 
@@ -37,6 +38,8 @@ class ActionModule(EstateAction):
         )
         columns = parse_columns(Node(args["columns"], "columns"))
         rows, silent = _gathered(args["rows_of"], self.task_vars) if args["rows_of"] else (args["rows"], [])
+        if args["order_by"]:
+            rows = ordered(rows, args["order_by"])
         lines = compose(columns, rows, form=args["format"], title=args["title"])
         if silent and args["format"] == "table":
             lines += [f"  No answer from {', '.join(silent)}: their rows are missing."]

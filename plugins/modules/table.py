@@ -35,6 +35,12 @@ options:
       - Name of a registered result whose C(rows) are gathered from every host of the play, each row with the name of
         its C(host). Hosts without an answer are named below the table.
     type: str
+  order_by:
+    description:
+      - Name of the field by which rows are ordered; a minus before it puts the greatest, or the newest, first. Rows
+        without it come last. As they come when empty.
+    type: str
+    default: ""
   format:
     description: How the rows are shown.
     type: str

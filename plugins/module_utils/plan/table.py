@@ -75,6 +75,16 @@ def compose(
     return [*([title] if title else []), *_table(columns, rows, datetime.timezone(datetime.timedelta(hours=hours)))]
 
 
+def ordered(rows: Sequence[Row], by: str) -> list[Row]:
+    """Rows by the field ``by``, the greatest first with a minus before its name; rows that lack it come last."""
+    field = by.removeprefix("-")
+    having = [row for row in rows if row.get(field) is not None]
+    lacking = [row for row in rows if row.get(field) is None]
+    comparable: Callable[[Any], Any] = float if all(isinstance(row[field], (int, float)) for row in having) else str
+    having.sort(key=lambda row: comparable(row[field]), reverse=by.startswith("-"))
+    return [*having, *lacking]
+
+
 def _csv(columns: Sequence[Column], rows: Iterable[Row]) -> list[str]:
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")

@@ -61,7 +61,12 @@ def play(text: str, inventory: Path, *more: str) -> tuple[subprocess.CompletedPr
     out = inventory.parent / "out.json"
     book = inventory.parent / "book.yml"
     book.write_text(text.replace("OUT", str(out)), encoding="utf-8")
-    done = subprocess.run(
+    done = run(book, inventory, *more)
+    return done, json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+
+
+def run(book: Path, inventory: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(book), *more],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1"},
@@ -69,7 +74,6 @@ def play(text: str, inventory: Path, *more: str) -> tuple[subprocess.CompletedPr
         text=True,
         check=False,
     )
-    return done, json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
 
 
 def test_a_sound_request_is_answered_with_typed_inputs_and_a_header(inventory: Path) -> None:
@@ -93,6 +97,26 @@ def test_a_wrong_request_fails_with_everything_that_is_wrong(inventory: Path) ->
 def test_a_template_in_an_input_is_text_and_nothing_else(inventory: Path) -> None:
     _, answer = play(CHECK, inventory, "-e", "{\"path\": \"{{ lookup('pipe', 'id') }}\"}")
     assert answer["inputs"]["path"] == "{{ lookup('pipe', 'id') }}"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("deploy", ["-e", "stack=odo18", "-e", "release=sha-19b9b98"], "did you mean 'odoo18'?"),
+        ("deploy", ["-e", "stack=odoo18", "-e", "release=19b9b98"], "'19b9b98' is not a release"),
+        ("deploy", ["-e", "stack=odoo18"], "add -e release=sha-19b9b98"),
+        ("deploy", ["-e", "stack=odoo18", "-e", "release=sha-19b9b98"], "add --limit production or --limit staging"),
+        ("roll_back", ["--limit", "staging", "-e", "stack=odoo18", "-e", "steps=0"], "0 is outside 1.."),
+        ("restore", ["--limit", "staging", "-e", "stack=odoo18", "-e", "databse=acme"], "did you mean 'database'?"),
+    ],
+)
+def test_real_playbooks_refuse_bad_input_before_they_connect(
+    inventory: Path, name: str, more: list[str], said: str
+) -> None:
+    done = run(ROOT / "playbooks" / f"{name}.yml", inventory, *more)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stdout
+    assert "UNREACHABLE" not in done.stdout
 
 
 TABLE = """

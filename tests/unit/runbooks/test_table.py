@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import InvalidInput
-from plugins.module_utils.plan.table import Column, compose, pad, parse_columns, width
+from plugins.module_utils.plan.table import Column, compose, ordered, pad, parse_columns, width
 
 COLUMNS = (Column("host", "Host"), Column("tenant", "Tenant"), Column("sessions", "Sessions", "number"))
 ROWS: list[dict[str, Any]] = [
@@ -77,23 +77,22 @@ def test_json_reads_back_whatever_the_values(rows: list[dict[str, Any]]) -> None
 
 
 # What our tables hold: Latin letters, Chinese and Japanese (ideographs, kana, full-width forms), Korean syllables.
-SCRIPTS = (
-    " ~",
-    "\u00a1\u024f",
-    "\u3001\u3029",
-    "\u3041\u3096",
-    "\u30a0\u30ff",
-    "\u4e00\u9fff",
-    "\uac00\ud7a3",
-    "\uff01\uff60",
-)
-WORDS = st.text(st.one_of(*(st.characters(min_codepoint=ord(a), max_codepoint=ord(b)) for a, b in SCRIPTS)))
+SCRIPTS = ((0x20, 0x7E), (0xA1, 0x24F), (0x3001, 0x3029), (0x3041, 0x3096), (0x30A0, 0x30FF), (0x4E00, 0x9FFF),
+           (0xAC00, 0xD7A3), (0xFF01, 0xFF60))  # fmt: skip
+WORDS = st.text(st.one_of(*(st.characters(min_codepoint=first, max_codepoint=last) for first, last in SCRIPTS)))
 
 
 @given(WORDS)
 def test_widths_agree_with_those_of_rich(text: str) -> None:
     """Where they differ, the tables of this product and its progress display would not line up."""
     assert width(text) == cell_len(text)
+
+
+def test_rows_are_ordered_by_a_field_and_those_without_it_come_last() -> None:
+    rows = [{"at": "2026-01-02"}, {"note": "none"}, {"at": "2026-01-10"}, {"at": "2026-01-01"}]
+    assert [row.get("at") for row in ordered(rows, "at")] == ["2026-01-01", "2026-01-02", "2026-01-10", None]
+    assert [row.get("at") for row in ordered(rows, "-at")] == ["2026-01-10", "2026-01-02", "2026-01-01", None]
+    assert [row["n"] for row in ordered([{"n": 10}, {"n": 9}], "n")] == [9, 10]
 
 
 def test_pad_never_cuts() -> None:
