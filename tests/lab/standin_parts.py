@@ -209,9 +209,7 @@ class Place:
             container.remove(force=True, v=True)
 
     @contextmanager
-    def start(
-        self, profile: str, release: str, *command: str, database: str = "", **told: str
-    ) -> Iterator[Container]:
+    def start(self, profile: str, release: str, *command: str, database: str = "", **told: str) -> Iterator[Container]:
         """One command, under way."""
         container = self.start_container(
             f"{profile}-run-{secrets.token_hex(3)}",
@@ -226,9 +224,7 @@ class Place:
         finally:
             container.remove(force=True, v=True)
 
-    def run(
-        self, profile: str, release: str, *command: str, database: str = "", **told: str
-    ) -> tuple[int, str, str]:
+    def run(self, profile: str, release: str, *command: str, database: str = "", **told: str) -> tuple[int, str, str]:
         """Run one command to its end: exit code, stdout, stderr."""
         with self.start(profile, release, *command, database=database, **told) as container:
             code = int(container.wait(timeout=60)["StatusCode"])
@@ -250,9 +246,7 @@ def image_of(engine: docker.DockerClient, profile: str, release: str) -> str:
     tag = f"test-standins/{profile}:{release}"
     if tag not in _built:
         try:
-            engine.images.build(
-                path=str(STANDINS), tag=tag, buildargs={"BASE": BASE, **image["args"]}, rm=True
-            )
+            engine.images.build(path=str(STANDINS), tag=tag, buildargs={"BASE": BASE, **image["args"]}, rm=True)
         except BuildError as error:
             log = "".join(str(line.get("stream", "")) for line in error.build_log)
             raise AssertionError(f"{tag} does not build: {log[-2000:]}") from error

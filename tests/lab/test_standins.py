@@ -41,9 +41,7 @@ def in_background(call: Any, *arguments: Any, **more: Any) -> Future[Any]:
 
 def wait_for_request(app: App, in_flight: int) -> None:
     """Wait until the application says that so many requests are under way."""
-    wait_for(
-        lambda: app.get("/whoami").json()["in_flight"] == in_flight or None, f"{in_flight} requests in flight"
-    )
+    wait_for(lambda: app.get("/whoami").json()["in_flight"] == in_flight or None, f"{in_flight} requests in flight")
 
 
 def refuses(app: App) -> bool | None:
@@ -312,12 +310,8 @@ def test_an_idle_connection_does_not_delay_a_stop(place: Place) -> None:
         assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize(
-    ("profile", "port", "path"), [("odoo18", 8072, "/websocket"), ("langbot", None, "/ws")]
-)
-def test_web_sockets_are_told_that_the_server_leaves(
-    place: Place, profile: str, port: int | None, path: str
-) -> None:
+@pytest.mark.parametrize(("profile", "port", "path"), [("odoo18", 8072, "/websocket"), ("langbot", None, "/ws")])
+def test_web_sockets_are_told_that_the_server_leaves(place: Place, profile: str, port: int | None, path: str) -> None:
     database = place.create_database() if profile == "odoo18" else ""
 
     async def talk(app: App) -> tuple[Any, ...]:
@@ -356,9 +350,7 @@ def test_nothing_is_written_to_the_root_and_no_secret_is_told(place: Place) -> N
         told = json.dumps(app.container.attrs) + json.dumps(app.logs())
         assert place.password not in told
         assert "in-a-query" not in told
-        assert {"time", "level", "stack", "release", "service", "event"} <= set.intersection(
-            *map(set, app.logs())
-        )
+        assert {"time", "level", "stack", "release", "service", "event"} <= set.intersection(*map(set, app.logs()))
 
 
 def test_a_wrong_password_is_told_without_the_password(place: Place) -> None:
@@ -409,9 +401,7 @@ def test_tenants_are_kept_apart(place: Place) -> None:
     with place.app("odoo18", database=f"{one},{two}") as app:
         app.wait_for_health(200)
         as_json = {"Accept": "application/json"}
-        pages = {
-            name: app.get("/", host=f"{name}.erp.test.lab", headers=as_json).json() for name in (one, two)
-        }
+        pages = {name: app.get("/", host=f"{name}.erp.test.lab", headers=as_json).json() for name in (one, two)}
         assert {name: page["tenant"] for name, page in pages.items()} == {one: one, two: two}
         assert app.get("/", headers=as_json).json() == pages[one]
         other = app.get("/", host="initech.erp.test.lab")
@@ -470,9 +460,7 @@ def test_on_demand(place: Place) -> None:
     with place.app("www") as app:
         assert app.get("/fail?status=418").status_code == 418
         assert app.get("/slow?seconds=many").status_code == 400
-        echo = app.get(
-            "/echo?a=1", headers={"X-Forwarded-For": "10.0.0.9", "X-Forwarded-Proto": "https"}
-        ).json()
+        echo = app.get("/echo?a=1", headers={"X-Forwarded-For": "10.0.0.9", "X-Forwarded-Proto": "https"}).json()
         assert (echo["client"], echo["scheme"], echo["path"]) == ("10.0.0.9", "https", "/echo?a=1")
         with pytest.raises(requests.ConnectionError):
             app.get("/crash")

@@ -23,12 +23,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("healthcheck", help="ask the own health address")
     migrate = commands.add_parser("migrate", help="apply pending schema migrations")
     only = migrate.add_mutually_exclusive_group()
-    only.add_argument(
-        "--status", action="store_true", help="change nothing, print what is applied and pending"
-    )
-    only.add_argument(
-        "--head", action="store_true", help="print the head of this release, without a database"
-    )
+    only.add_argument("--status", action="store_true", help="change nothing, print what is applied and pending")
+    only.add_argument("--head", action="store_true", help="print the head of this release, without a database")
     chosen = parser.parse_args(arguments)
     # The first process of a container gets no signal it has no handler for: without this a stop that comes while
     # modules are imported, or during a migration, is lost.
@@ -36,9 +32,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _run(chosen)
     except SettingsError as error:
-        print(
-            json.dumps({"level": "error", "event": "settings refused", "error": str(error)}), file=sys.stderr
-        )
+        print(json.dumps({"level": "error", "event": "settings refused", "error": str(error)}), file=sys.stderr)
         return 2
 
 

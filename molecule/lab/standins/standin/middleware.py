@@ -65,9 +65,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         _tell_request(context, request, status, started, cause)
 
 
-def _tell_request(
-    context: Context, request: web.Request, status: int, started: float, cause: str | None
-) -> None:
+def _tell_request(context: Context, request: web.Request, status: int, started: float, cause: str | None) -> None:
     level = logging.INFO
     if request.path == context.settings.profile.health_path:
         level = logging.DEBUG

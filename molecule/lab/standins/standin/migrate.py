@@ -129,9 +129,7 @@ def _run(settings: Settings, *, apply: bool) -> int:
 def _connected(settings: Settings, database: str) -> Iterator[Connection]:
     wanted = _required(settings)
     arguments = connection_arguments(wanted, database, f"{settings.profile.name} {settings.release} migrate")
-    with psycopg.connect(
-        **arguments, **password_argument(wanted.password_file), autocommit=True
-    ) as connection:
+    with psycopg.connect(**arguments, **password_argument(wanted.password_file), autocommit=True) as connection:
         yield connection
 
 

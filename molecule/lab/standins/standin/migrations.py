@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent / "migrations"
+ROOT = Path(__file__).parent / "schemas"
 
 
 class ChangedMigration(Exception):
@@ -55,9 +55,7 @@ def load_migrations(profile: str, *, better: bool, broken: bool, root: Path = RO
     folder = root / profile
     folders = [folder, *([folder / "better"] if better else []), *([folder / "broken"] if broken else [])]
     files = [file for each in folders for file in each.glob("[0-9]*.sql")]
-    return tuple(
-        Migration(file.stem, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name)
-    )
+    return tuple(Migration(file.stem, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name))
 
 
 def plan_migrations(wanted: Iterable[Migration], observed: Mapping[str, str]) -> MigrationPlan:
@@ -69,9 +67,7 @@ def plan_migrations(wanted: Iterable[Migration], observed: Mapping[str, str]) ->
     wanted = tuple(wanted)
     for migration in wanted:
         if observed.get(migration.name, migration.checksum) != migration.checksum:
-            raise ChangedMigration(
-                f"migration {migration.name} was applied with another text than this release has"
-            )
+            raise ChangedMigration(f"migration {migration.name} was applied with another text than this release has")
     known = {migration.name for migration in wanted}
     return MigrationPlan(
         applied=tuple(sorted(known & observed.keys())),

@@ -22,12 +22,8 @@ def answer_page(
     identity = context.settings.identity
     if "application/json" in request.headers.get("Accept", ""):
         return web.json_response({"stack": identity.profile.name, "release": identity.release, **facts})
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
-    )
-    items = "".join(
-        f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in (links or {}).items()
-    )
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
+    items = "".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in (links or {}).items())
     text = f"""<!doctype html>
 <html lang="ja"><head><meta charset="utf-8"><title>{escape(title)}</title></head>
 <body style="font-family: sans-serif; border-top: 8px solid {COLOURS[identity.better]}">

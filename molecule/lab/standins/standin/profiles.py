@@ -44,9 +44,7 @@ PROFILES: dict[str, Profile] = {
             has_database=True,
             needs_ocr=True,
         ),
-        Profile(
-            name="ocr", title="OCR", port=8000, health_path="/health", has_database=True, needs_api_key=True
-        ),
+        Profile(name="ocr", title="OCR", port=8000, health_path="/health", has_database=True, needs_api_key=True),
         Profile(name="langbot", title="LangBot", port=5300, health_path="/health"),
         Profile(name="www", title="Seisei", port=8080, health_path="/healthz"),
     )

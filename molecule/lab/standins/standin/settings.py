@@ -163,9 +163,7 @@ def read_settings(values: Mapping[str, str]) -> Settings:
         database=database,
         cache=_cache(env) if profile.has_cache else None,
         tenants=_tenants(env, profile, database),
-        file_store=Path(env.text("FILESTORE", "/var/lib/standin/filestore"))
-        if profile.has_file_store
-        else None,
+        file_store=Path(env.text("FILESTORE", "/var/lib/standin/filestore")) if profile.has_file_store else None,
         ocr_url=env.text("OCR_URL").rstrip("/") if profile.needs_ocr else None,
         api_key_file=Path(env.text("GEMINI_API_KEY_FILE")) if profile.needs_api_key else None,
     )

@@ -26,9 +26,7 @@ async def talk(request: web.Request) -> web.WebSocketResponse:
     context.web_sockets.add(socket)
     settings = context.settings
     try:
-        await socket.send_json(
-            {"stack": settings.profile.name, "release": settings.release, "pid": os.getpid()}
-        )
+        await socket.send_json({"stack": settings.profile.name, "release": settings.release, "pid": os.getpid()})
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await socket.send_json({"echo": message.data})

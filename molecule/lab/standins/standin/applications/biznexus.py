@@ -43,9 +43,7 @@ async def _index(request: web.Request) -> web.Response:
     # A better release on the schema of the one before has no tiers to show, and says nothing of them.
     if context.settings.identity.better and await database.rows(HAS_TIER):
         facts.update((await database.rows(GOLD))[0])
-    return answer_page(
-        request, "BizNexus", facts, {"script": f"/_next/static/{context.settings.release}/app.js"}
-    )
+    return answer_page(request, "BizNexus", facts, {"script": f"/_next/static/{context.settings.release}/app.js"})
 
 
 async def _scan(request: web.Request) -> web.Response:

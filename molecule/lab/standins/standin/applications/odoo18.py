@@ -139,9 +139,7 @@ async def _content(request: web.Request) -> web.StreamResponse:
     # Sent from within the handler and not by the framework, so that a stop counts it as in flight.
     with source:
         size = os.fstat(source.fileno()).st_size
-        response = web.StreamResponse(
-            headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        )
+        response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)})
         await response.prepare(request)
         while chunk := await asyncio.to_thread(source.read, CHUNK):
             await response.write(chunk)

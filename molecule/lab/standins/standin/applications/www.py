@@ -20,6 +20,4 @@ async def _index(request: web.Request) -> web.Response:
 
 
 async def _style(_request: web.Request) -> web.Response:
-    return web.Response(
-        text=STYLE, content_type="text/css", headers={"Cache-Control": "public, max-age=3600"}
-    )
+    return web.Response(text=STYLE, content_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
