@@ -44,7 +44,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of it. ``seconds`` is the time a user would have waited, from the first look to the last step."""
+    """What came of it. ``seconds`` is what a user would have waited; ``safety`` is the backup of what was replaced."""
 
     seconds: float
     load_seconds: float
@@ -52,6 +52,7 @@ class Restored:
     rows: int = 0
     files: int = 0
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    safety: str = ""
 
 
 class Restore(ABC):
@@ -98,7 +99,7 @@ class DatabaseRestore(Restore):
 
     _record: DatabaseRecord
 
-    def __init__(self, wanted: Wanted, restic: Restic, server: Server, save: Callable[[str], object]) -> None:
+    def __init__(self, wanted: Wanted, restic: Restic, server: Server, save: Callable[[str], str]) -> None:
         super().__init__(wanted, restic)
         self._server = server
         self._save = save
@@ -116,12 +117,13 @@ class DatabaseRestore(Restore):
     def run(self, steps: Sequence[Step]) -> Restored:
         record = self._record
         target = self.wanted.target
+        safety = ""
         loading, previous = loading_name(target, self._mark), previous_name(target, self._mark)
         for step in steps:
             if step.action == "drop" and step.subject != f"database {previous}":
                 self._server.drop(step.subject.removeprefix("database "))
             elif step.action == "back up":
-                self._save(target)
+                safety = self._save(target)
         lost = self._server.missing_roles(record.content.roles)
         warnings = [f"role {role} is not ours to act for, so owners and grants are not kept" for role in lost]
         load_began = time.monotonic()
@@ -135,7 +137,7 @@ class DatabaseRestore(Restore):
             self._server.rename({**({target: previous} if replaces else {}), loading: target})
         if replaces:
             self._server.drop(previous)
-        return Restored(self.seconds(), load_seconds, record.bytes, record.content.rows, 0, tuple(warnings))
+        return Restored(self.seconds(), load_seconds, record.bytes, record.content.rows, 0, tuple(warnings), safety)
 
     def _load(self, record: DatabaseRecord, loading: str, *, owners: bool) -> None:
         path = stream_path(f"{DATABASE}:{self.wanted.name}")
@@ -190,7 +192,7 @@ class VolumeRestore(Restore):
         if record is None:
             raise _not_in_manifest(backup, self.wanted.name)
         self.source, self._record = backup.run, record
-        return plan_volume_restore(self._volumes.target(self.volume), record.bytes)
+        return plan_volume_restore(self._volumes.target(self.volume), self.wanted.target, record.bytes)
 
     def run(self, steps: Sequence[Step]) -> Restored:
         record = self._record
@@ -226,10 +228,14 @@ def _not_in_manifest(backup: Backup, name: str) -> OpsError:
 def choose_restore(stack: Stack, given: Mapping[str, Any], found: Places, *, rehearsing: bool) -> Restore | None:
     """The restore that was asked for; None when a rehearsal names nothing and only wants the list.
 
-    :raises OpsError: when nothing is named, or a stack without a database shall have one restored.
+    :raises OpsError: when nothing or both is named, or a stack without a database shall have one restored.
     """
     kind = DATABASE if given["database"] else VOLUME
     name = given["database"] or given["volume"]
+    if given["database"] and given["volume"]:
+        raise OpsError(
+            "both a database and a volume were named", where="inputs database, volume", do="restore one, then the other"
+        )
     if not name:
         if rehearsing:
             return None
@@ -247,7 +253,14 @@ def choose_restore(stack: Stack, given: Mapping[str, Any], found: Places, *, reh
     return DatabaseRestore(wanted, found.restic, found.server, lambda database: _save(wanted, found, database))
 
 
-def _save(wanted: Wanted, found: Places, database: str) -> None:
+def lock_name(stack: Stack, given: Mapping[str, Any]) -> str:
+    """What a restore must not run beside: a release, when it touches what the stack uses; else only its like."""
+    target = given["target"] or given["database"] or given["volume"]
+    own = {*(stack.ops.database.names if stack.ops.database else ()), *stack.volumes}
+    return stack.name if target in own else f"{stack.name}.restore"
+
+
+def _save(wanted: Wanted, found: Places, database: str) -> str:
     if wanted.stack.ops.backup is None:
         raise OpsError(
             f"stack '{wanted.stack.name}' has no backup policy, so what is there cannot be saved first",
@@ -256,7 +269,7 @@ def _save(wanted: Wanted, found: Places, database: str) -> None:
         )
     request = Request(wanted.environment, wanted.stack, SAFETY, "", (database,), ())
     run = BackupRun(request, found.restic, found.server, found.volumes)
-    run.run(run.look())
+    return run.run(run.look()).manifest.run
 
 
 def rehearsed(stack: str, environment: str, restic: Restic, plan: Sequence[str]) -> dict[str, Any]:
@@ -281,6 +294,7 @@ def report_restored(restore: Restore, restored: Restored) -> dict[str, Any]:
     lines = [
         f"Restored {wanted.kind} {wanted.name} of {restore.source} as {wanted.target}: {what}, {size}.",
         f"  loaded in {restored.load_seconds} s, ready after {restored.seconds} s, compared {compared}",
+        *([f"  what was there before is kept as backup {restored.safety}"] if restored.safety else []),
         *(f"  warning: {warning}" for warning in restored.warnings),
     ]
     report = {
@@ -294,6 +308,7 @@ def report_restored(restore: Restore, restored: Restored) -> dict[str, Any]:
         "rows" if of_database else "files": restored.rows if of_database else restored.files,
         "load_s": restored.load_seconds,
         "rto_s": restored.seconds,
+        "safety_backup": restored.safety,
         "warnings": list(restored.warnings),
     }
     return {"display": lines, "report": report}

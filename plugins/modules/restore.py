@@ -112,7 +112,7 @@ from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apply_restore import choose_restore, rehearsed, report_restored
+from ..module_utils.apply_restore import choose_restore, lock_name, rehearsed, report_restored
 from ..module_utils.backup_places import ARGUMENTS, places
 from ..module_utils.gateway.host_state import HostState
 from ..module_utils.model.errors import OpsError
@@ -131,13 +131,12 @@ def main() -> None:
             "replace": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
-        mutually_exclusive=[["database", "volume"]],
     )
     given = module.params
     try:
         stack = parse_tree(given["tree"], f"inventories/stacks/{given['stack']}.yml")
         # A rehearsal neither waits for a release nor stands in its way.
-        lock = nullcontext() if module.check_mode else HostState().locked(stack.name, "restore")
+        lock = nullcontext() if module.check_mode else HostState().locked(lock_name(stack, given), "restore")
         with lock, places(stack, given) as found:
             restore = choose_restore(stack, given, found, rehearsing=module.check_mode)
             steps = restore.look() if restore else ()
