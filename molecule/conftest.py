@@ -32,13 +32,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 @pytest.fixture(scope="session")
 def ssh() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """A new login each time: ``ssh(user, *options, command="true", key=...)``."""
+    """A new login each time: ``ssh(user, *options, command="true", key=..., text="its standard input")``."""
 
     def login(
-        user: str, *options: str, command: str = "true", key: Path = SSH / "id_ed25519"
+        user: str, *options: str, command: str = "true", key: Path = SSH / "id_ed25519", text: str = ""
     ) -> subprocess.CompletedProcess[str]:
         argv = ["ssh", *_STRICT, "-o", "BatchMode=yes", "-i", str(key), *options, f"{user}@{ADDRESS}", command]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=20, check=False)
 
     return login
 

@@ -60,6 +60,8 @@ def _undone(plan: HostPlan, owed: list[FollowUp], cause: OpsError) -> OpsError:
         host_system.put_back(file.path, plan.before.get(file.path))
     where = ", ".join(file.path for file in files) or str(failed)
     try:
+        if failed.unit:
+            host_system.forgive(failed.unit)
         host_system.follow_up(failed)
     except OpsError as error:
         return OpsError(
