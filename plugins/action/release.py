@@ -8,12 +8,13 @@ from ..plugin_utils.estate import EstateAction
 
 
 class ActionModule(EstateAction):
-    """Reads the stack, asks the registry which digests the release has, fetches the secrets, runs the module."""
+    """Asks the registry for the release's digests and the store for its secrets; for a rollback neither is needed."""
 
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
-        deployed = self.arguments.get("state", "deployed") == "deployed"
-        release = self.arguments.get("release", "") if deployed else ""
-        return self.run_module(
-            "release", {**self.arguments, **self.release_arguments(self.arguments["stack"], release)}
-        )
+        asked = self.arguments
+        if asked.get("state") == "rolled_back":
+            given = self.recorded_arguments(asked["stack"])
+        else:
+            given = self.release_arguments(asked["stack"], asked.get("release", ""))
+        return self.run_module("release", {**asked, **given})

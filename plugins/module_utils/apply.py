@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
@@ -42,30 +42,26 @@ def observe(host: Host, wanted: Sequence[WantedStack]) -> Observed:
         routes=host.files.all(),
         edge_ready=host.files.all().get(BASE) == compile_base(),
         live={name: host.state.record(name, state.live) for name, state in states.items() if state.live},
+        kept={name: {state.live, state.standby} for name, state in states.items()},
     )
 
 
-def plan(host: Host, wanted: Sequence[WantedStack], environment: str) -> Plan:
+def plan(host: Host, wanted: Sequence[WantedStack]) -> Plan:
     """What would be done now."""
-    return plan_stacks(wanted, observe(host, wanted), environment)
+    return plan_stacks(wanted, observe(host, wanted), host.environment)
 
 
 class Apply:
     """Carries a plan out. ``secrets`` maps a stack to the values of its secrets."""
 
-    def __init__(
-        self, host: Host, environment: str, auth: Mapping[str, str], secrets: Mapping[str, Mapping[str, str]]
-    ) -> None:
+    def __init__(self, host: Host, secrets: Mapping[str, Mapping[str, str]]) -> None:
         self.host = host
-        self.environment = environment
-        self.auth = auth
-        self.secrets = secrets
         self._does: dict[str, Callable[[Step], None]] = {
             "create network": self._create_network,
             "create volume": self._create_volume,
             "place config": lambda step: host.state.place_config(step.target, step.detail),
             "place secrets": lambda step: host.state.place_secrets(step.stack, secrets[step.stack]),
-            "pull image": lambda step: host.engine.pull(step.target, auth),
+            "pull image": lambda step: host.engine.pull(step.target, host.auth),
             "create container": self._create,
             "replace container": self._replace,
             "start container": lambda step: host.engine.start(step.target),
@@ -113,7 +109,7 @@ class Apply:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def _labels(self, step: Step) -> dict[str, str]:
-        return {f"{LABEL}environment": self.environment, f"{LABEL}stack": step.stack}
+        return {f"{LABEL}environment": self.host.environment, f"{LABEL}stack": step.stack}
 
     def _create_network(self, step: Step) -> None:
         network: Network = step.detail
@@ -154,12 +150,9 @@ class Apply:
 
     def _release(self, step: Step) -> None:
         wanted: WantedStack = step.detail
-        with self.host.state.locked(step.stack, f"converge: first release {wanted.baseline}"):
-            release = new_release(
-                self.host, wanted, wanted.baseline, {n: wanted.digests[n] for n in wanted.stack.ops.releases}
-            )
-            self.host.state.add_record(release)
-            Transaction(self.host, release, action="converge", by="converge", why="first release of this host").run()
+        release = new_release(self.host, wanted, wanted.baseline, wanted.digests)
+        self.host.state.add_record(release)
+        Transaction(self.host, release, action="converge", by="converge", why="first release of this host").run()
 
 
 def new_release(
@@ -186,18 +179,16 @@ def new_release(
     )
 
 
-def stand_ready(
-    host: Host, wanted: WantedStack, environment: str, auth: Mapping[str, str], values: Mapping[str, str]
-) -> None:
-    """Bring what a release of the stack stands on to what is declared: networks, volumes, files, accessories.
+def stand_ready(host: Host, wanted: WantedStack, values: Mapping[str, str], parts: Collection[str]) -> list[str]:
+    """Bring some parts of one stack to what is declared, before a release or a rollback; returns what was done.
 
-    Raises OpsError when a step fails; the live release is not touched.
+    The live release's own containers are not looked at: an unhealthy one must not stand in the way of its cure.
+    Raises OpsError when a step fails.
     """
-    bare = replace(wanted, baseline="")
-    ground = plan_stacks([bare], replace(observe(host, [bare]), live={}), environment)
-    error = failure(Apply(host, environment, auth, {wanted.stack.name: values}).run(ground))
-    if error:
+    steps = plan(host, [replace(wanted, baseline="")]).only(parts)
+    if error := failure(Apply(host, {wanted.stack.name: values}).run(steps)):
         raise error
+    return [str(step) for step in steps.steps]
 
 
 def failure(outcome: Outcome) -> OpsError | None:

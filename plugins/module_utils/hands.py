@@ -20,7 +20,8 @@ CERT_RESOLVER = "acme"
 def host_for(environment: str, auth: Mapping[str, str]) -> Host:
     """This host, with its engine answering."""
     engine = Engine()
-    return Host(engine, HostState(), EdgeFiles(), ContainerRuntime(engine, environment, auth), CERT_RESOLVER)
+    runtime = ContainerRuntime(engine, environment, auth)
+    return Host(engine, HostState(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
 
 
 def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]) -> WantedStack:
@@ -38,8 +39,6 @@ def request_from(host: Host, given: Mapping[str, Any]) -> Request:
     """A request as the controller's action filled it in."""
     return Request(
         wanted=wanted_from(host, given["entry"], given["secrets"]),
-        environment=given["environment_name"],
-        auth=given["registry_auth"],
         secrets=given["secrets"],
         by=given["requested_by"],
         why=given.get("reason", ""),

@@ -12,17 +12,15 @@ from .model.errors import OpsError
 from .model.release import Release
 from .model.stack import Stack
 from .plan.release import live_since, rollback_target, same_release
-from .plan.stacks import WantedStack
-from .transaction import Host, Receipt, Transaction, settle
+from .plan.stacks import ACCESSORY, GROUND, LEFTOVER, ROUTE, WantedStack
+from .transaction import Host, Receipt, Transaction
 
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what on which environment; ``auth`` is the registry login, ``secrets`` the values by name."""
+    """Who asks for what, and why; ``secrets`` are the values by name."""
 
     wanted: WantedStack
-    environment: str
-    auth: Mapping[str, str]
     secrets: Mapping[str, str]
     by: str = ""
     why: str = ""
@@ -47,8 +45,7 @@ def deploy(host: Host, request: Request, sha: str, *, rehearse: bool = False) ->
     if rehearse:
         return Receipt("deploy", name, sha, candidate.number, live.number if live else 0, outcome="rehearsed"), said
     with host.state.locked(name, f"deploy of {sha} by {request.by}"):
-        said += settle(host, request.stack)
-        stand_ready(host, request.wanted, request.environment, request.auth, request.secrets)
+        said += _stand_ready(host, request, (GROUND, ACCESSORY, ROUTE, LEFTOVER))
         # Counted under the lock: another deploy may have taken the number meanwhile.
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
@@ -74,7 +71,8 @@ def roll_back(
     if rehearse:
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
     with host.state.locked(name, f"rollback to {target.release} by {request.by}"):
-        said += settle(host, request.stack)
+        # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
+        said += _stand_ready(host, request, (ROUTE, LEFTOVER))
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
 
 
@@ -94,7 +92,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
     if rehearse:
         return None, said
     with host.state.locked(name, f"migration to {sha} by {request.by}"):
-        stand_ready(host, request.wanted, request.environment, request.auth, request.secrets)
+        said += _stand_ready(host, request, (GROUND, ACCESSORY))
         host.runtime.fetch(release)
         result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
         outcome = "migrated" if result.exit_code == 0 else "migration failed"
@@ -107,6 +105,11 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
             do="the old release serves as before; mend the rows or the migration, then run migrate.yml again",
         )
     return result, said
+
+
+def _stand_ready(host: Host, request: Request, parts: tuple[str, ...]) -> list[str]:
+    # Never CHANGE: a database that runs is not replaced in passing. That is converge's, where the plan is read first.
+    return stand_ready(host, request.wanted, request.secrets, parts)
 
 
 def _error(result: TaskResult) -> str:

@@ -20,7 +20,7 @@ from .model.errors import InvalidInput, OpsError
 from .model.release import Release, StackState
 from .model.route import INTERNAL, Route
 from .model.smoke import SmokeResult, SmokeTest
-from .model.stack import Stack, parse_tree
+from .model.stack import parse_tree
 from .plan.edge import BASE, compile_stack, lint_all
 from .plan.smoke import judge, place_of, tally
 from .runtime import Runtime
@@ -57,12 +57,14 @@ class Receipt:
 
 @dataclass
 class Host:
-    """The hands of a transaction: everything it touches, given to it."""
+    """A host's hands: everything that is touched on it, given. ``auth`` is the registry login."""
 
     engine: Engine
     state: HostState
     files: EdgeFiles
     runtime: Runtime
+    environment: str
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     cert_resolver: str | None = None
 
     def edge_address(self) -> str:
@@ -274,27 +276,3 @@ class Transaction:
 
 def _told(result: SmokeResult) -> str:
     return f"{result.name}: {result.reason}"
-
-
-def settle(host: Host, stack: Stack) -> list[str]:
-    """Mend what a transaction that died left behind: the edge leads to the live release, half-made candidates go.
-
-    Returns what was done, in words. Use under the stack's lock, before anything else.
-    """
-    state = host.state.state(stack.name)
-    kept = {state.live, state.standby}
-    done = []
-    if state.live:
-        live = host.state.record(stack.name, state.live)
-        at_live = parse_tree(live.tree, f"release {live.number}")
-        config = compile_stack(
-            stack.name, at_live.ops.routes, host.runtime.addresses(live), cert_resolver=host.cert_resolver
-        )
-        if host.files.all().get(stack.name) != config:
-            host.files.place(stack.name, config)
-            host.edge_api().wait_live(config, LIVE_LIMIT_S)
-            done.append(f"led the edge back to release {live.number}")
-    for number in sorted(host.runtime.present(stack.name) - kept):
-        host.runtime.discard(host.state.record(stack.name, number))
-        done.append(f"removed what was left of release {number}")
-    return done

@@ -68,12 +68,10 @@ report:
   type: dict
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.apply import Apply, failure, plan
-from ..module_utils.hands import host_for, wanted_from
+from ..module_utils.converge import converge
+from ..module_utils.hands import host_for
 from ..module_utils.model.errors import OpsError
 
 
@@ -89,25 +87,19 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    began = time.monotonic()
     given = module.params
     try:
-        host = host_for(given["environment_name"], given["registry_auth"])
-        wanted = [wanted_from(host, entry, given["secrets"].get(entry["name"], {})) for entry in given["stacks"]]
-        planned = plan(host, wanted, given["environment_name"])
-        result = {"changed": planned.changed, "plan": planned.lines()}
-        result["display"] = list(planned.notes) if module._diff else planned.lines()
+        result = converge(
+            host_for(given["environment_name"], given["registry_auth"]),
+            given["stacks"],
+            given["secrets"],
+            rehearse=module.check_mode,
+        )
         if module._diff:
-            result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in planned.lines())}
-        if not module.check_mode:
-            outcome = Apply(host, given["environment_name"], given["registry_auth"], given["secrets"]).run(planned)
-            result["report"] = {
-                "done": outcome.done,
-                "left": outcome.left,
-                "seconds": round(time.monotonic() - began, 2),
-            }
-            if error := failure(outcome):
-                module.fail_json(msg=str(error), error=error.as_dict(), **result)
+            result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in result["plan"])}
+            result["display"] = result["notes"]
+        if result.get("error"):
+            module.fail_json(**result)
         module.exit_json(**result)
     except OpsError as error:
         module.fail_json(msg=str(error), error=error.as_dict())

@@ -163,18 +163,20 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         return {name: found[image] for name, image in images.items()}
 
     def release_arguments(self, name: str, release: str) -> dict[str, Any]:
-        """What a module needs to act on a release of a stack; without ``release`` no digest of a release is asked for.
+        """What a module needs to bring a stack to a release that this host may not know yet.
 
-        Raises OpsError when the release's tag has no sha, is not at the registry, or a secret is missing.
+        Raises OpsError when the release's tag is not at the registry, or a secret is missing.
         """
         stack = self.stack(name)
-        digests = self.digests(service.image for service in stack.accessories)
-        if release:
-            digests |= self.release_digests(stack, release)
+        digests = self.digests(service.image for service in stack.accessories) | self.release_digests(stack, release)
+        arguments = self.recorded_arguments(name)
+        arguments["entry"]["digests"] = digests
+        return {**arguments, "secrets": self.secrets_for(stack.secrets), "registry_auth": self.registry_auth()}
+
+    def recorded_arguments(self, name: str) -> dict[str, Any]:
+        """What a module needs to act on what the host has on record; neither registry nor secrets store is asked."""
         return {
-            "entry": {"name": name, "tree": stack.tree, "digests": digests},
-            "secrets": self.secrets_for(stack.secrets),
-            "registry_auth": self.registry_auth(),
+            "entry": {"name": name, "tree": self.stack_tree(name), "digests": {}},
             "environment_name": self.environment.name,
             "requested_by": f"{getpass.getuser()}@{platform.node()}",
         }

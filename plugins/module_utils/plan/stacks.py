@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,17 +14,32 @@ from .containers import config_path, container_name, differences, wanted_contain
 from .edge import compile_stack
 
 EDGE = "edge"
+GROUND, ACCESSORY, CHANGE, LIVE, ROUTE, LEFTOVER, FIRST = (
+    "ground",
+    "accessory",
+    "change",
+    "live",
+    "route",
+    "leftover",
+    "first",
+)
 _EDGE_READY = frozenset({f"await {EDGE}-traefik"})
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, why, and after which other steps. ``detail`` is what the doing needs; it is never printed."""
+    """One thing to do, why, and after which other steps. ``detail`` is what the doing needs; it is never printed.
+
+    ``part`` says what it is for: GROUND (networks, volumes, files), ACCESSORY (one that is missing or stopped), CHANGE
+    (an accessory that runs, but is not as declared), LIVE (containers of the live release), ROUTE, LEFTOVER (of a
+    release that did not finish) or FIRST (the first release of a host).
+    """
 
     action: str
     target: str
     reason: str
     stack: str
+    part: str
     after: frozenset[str] = frozenset()
     detail: Any = field(default=None, repr=False, compare=False)
 
@@ -48,6 +63,10 @@ class Plan:
     def changed(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.steps)
+
+    def only(self, parts: Collection[str]) -> Plan:
+        """The steps for some parts; they no longer wait for the others."""
+        return Plan(_without_absent(step for step in self.steps if step.part in parts))
 
     def lines(self) -> list[str]:
         """The plan as an operator reads it."""
@@ -75,7 +94,8 @@ class Observed:
     """A host as it is.
 
     ``images`` are the pinned references present, ``secrets`` the mark of what is in place per stack, ``routes`` the
-    edge's file per stack, ``live`` the record of each stack's live release.
+    edge's file per stack, ``live`` the record of each stack's live release, ``kept`` the numbers of its live and
+    standby releases.
     """
 
     containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
@@ -87,6 +107,7 @@ class Observed:
     routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     edge_ready: bool = False
     live: Mapping[str, Release] = field(default_factory=dict)
+    kept: Mapping[str, Set[int]] = field(default_factory=dict)
 
 
 def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: str) -> Plan:
@@ -98,9 +119,14 @@ def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: 
         for step in planner.steps():
             steps.setdefault(step.id, step)
         notes += planner.notes
+    return Plan(_without_absent(steps.values()), tuple(notes))
+
+
+def _without_absent(steps: Iterable[Step]) -> tuple[Step, ...]:
     # Waiting for a step that is not in the plan means: it is done already.
-    known = steps.keys()
-    return Plan(tuple(replace(step, after=step.after & known) for step in steps.values()), tuple(notes))
+    found = tuple(steps)
+    known = {step.id for step in found}
+    return tuple(replace(step, after=step.after & known) for step in found)
 
 
 def definition_mark(stack: Stack) -> str:
@@ -128,40 +154,43 @@ class _StackPlanner:
         self.ground |= {step.id for step in ground}
         awaits: dict[str, str] = {}
         for service in self.stack.start_order():
-            if service.name not in self.stack.ops.releases:
+            if service.name not in self.stack.ops.releases and service.image in self.wanted.digests:
                 container = self._accessory(service)
                 yield from self._container(container, {awaits[n] for n in service.depends_on if n in awaits})
                 awaits[service.name] = f"await {container.name}"
         yield from self._gone_accessories()
         if self.stack.ops.releases:
             yield from self._release(frozenset(awaits.values()))
+        yield from self._leftovers()
 
-    def _step(self, action: str, target: str, reason: str, after: Set[str] = frozenset(), detail: Any = None) -> Step:
-        return Step(action, target, reason, self.stack.name, frozenset(after), detail)
+    def _step(
+        self, part: str, action: str, target: str, reason: str, after: Set[str] = frozenset(), detail: Any = None
+    ) -> Step:
+        return Step(action, target, reason, self.stack.name, part, frozenset(after), detail)
 
     def _ground(self) -> Iterator[Step]:
         if self.stack.name == EDGE and not self.observed.edge_ready:
-            yield self._step("prepare edge", EDGE, "directories or ground configuration missing")
+            yield self._step(GROUND, "prepare edge", EDGE, "directories or ground configuration missing")
         for network in self.stack.networks.values():
             if not network.external and network.name not in self.observed.networks:
-                yield self._step("create network", network.name, "missing", detail=network)
+                yield self._step(GROUND, "create network", network.name, "missing", detail=network)
         for volume in self.stack.volumes.values():
             if volume.name not in self.observed.volumes:
-                yield self._step("create volume", volume.name, "missing", detail=volume)
+                yield self._step(GROUND, "create volume", volume.name, "missing", detail=volume)
         for name, content in self.stack.configs.items():
             path = config_path(self.stack.name, name, content)
             if path not in self.observed.configs:
-                yield self._step("place config", path, "new content", detail=content)
+                yield self._step(GROUND, "place config", path, "new content", detail=content)
         if self.stack.secrets and self.observed.secrets.get(self.stack.name) != self.wanted.secrets_mark:
             reason = "changed" if self.stack.name in self.observed.secrets else "missing"
-            yield self._step("place secrets", self.stack.name, reason)
+            yield self._step(GROUND, "place secrets", self.stack.name, reason)
         yield from self._pulls()
 
     def _pulls(self) -> Iterator[Step]:
         for service in self.stack.accessories:
-            image = self._accessory(service).image
-            if image not in self.observed.images:
-                yield self._step("pull image", image, f"{self.stack.name}/{service.name} runs it")
+            image = self._accessory(service).image if service.image in self.wanted.digests else ""
+            if image and image not in self.observed.images:
+                yield self._step(ACCESSORY, "pull image", image, f"{self.stack.name}/{service.name} runs it")
 
     def _accessory(self, service: Service) -> WantedContainer:
         return wanted_container(
@@ -172,31 +201,32 @@ class _StackPlanner:
             secrets_mark=self.wanted.secrets_mark,
         )
 
-    def _container(self, wanted: WantedContainer, after: Set[str], *, fixed: bool = False) -> Iterator[Step]:
-        """Steps for one container. A ``fixed`` one belongs to a release: it is brought back, never replaced."""
+    def _container(self, wanted: WantedContainer, after: Set[str], part: str = ACCESSORY) -> Iterator[Step]:
+        """Steps for one container. One of a release is brought back, never replaced."""
         found = self.observed.containers.get(wanted.name)
         before = after | self.ground
         if found is None:
-            first = self._step("create container", wanted.name, "missing", before, wanted)
-        elif not fixed and (reasons := differences(wanted.spec, found.spec)):
-            first = self._step("replace container", wanted.name, ", ".join(reasons), before, wanted)
+            first = self._step(part, "create container", wanted.name, "missing", before, wanted)
+        elif part == ACCESSORY and (reasons := differences(wanted.spec, found.spec)):
+            part = CHANGE
+            first = self._step(part, "replace container", wanted.name, ", ".join(reasons), before, wanted)
         else:
             for network in sorted(wanted.networks.keys() - found.networks):
                 detail = (wanted, network)
-                yield self._step("connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
+                yield self._step(part, "connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
             if found.running and found.health not in ("", "healthy"):
-                yield self._step("await", wanted.name, f"it is {found.health}", before)
+                yield self._step(part, "await", wanted.name, f"it is {found.health}", before)
             if found.running:
                 return
-            first = self._step("start container", wanted.name, "not running", before, wanted)
+            first = self._step(part, "start container", wanted.name, "not running", before, wanted)
         yield first
-        yield self._step("await", wanted.name, "started", {first.id})
+        yield self._step(part, "await", wanted.name, "started", {first.id})
 
     def _gone_accessories(self) -> Iterator[Step]:
         for found in self.observed.containers.values():
             if found.stack == self.stack.name and not found.number and found.service not in self.stack.services:
                 reason = "its service is not declared any more; volumes stay"
-                yield self._step("remove container", found.name, reason)
+                yield self._step(CHANGE, "remove container", found.name, reason)
 
     def _release(self, after: Set[str]) -> Iterator[Step]:
         live = self.observed.live.get(self.stack.name)
@@ -206,7 +236,7 @@ class _StackPlanner:
         elif self.wanted.baseline:
             target = f"{self.stack.name} {self.wanted.baseline}"
             before = after | self.ground | _EDGE_READY
-            yield self._step("release", target, "first release of this host", before, self.wanted)
+            yield self._step(FIRST, "release", target, "first release of this host", before, self.wanted)
         else:
             self.notes.append(f"{self.stack.name} has no release yet: deploy one, or declare a baseline")
 
@@ -226,8 +256,8 @@ class _StackPlanner:
             )
             addresses[service.name] = container.name
             if container.name not in self.observed.containers and container.image not in self.observed.images:
-                yield self._step("pull image", container.image, f"{container.name} runs it")
-            yield from self._container(container, after | {f"pull image {container.image}"}, fixed=True)
+                yield self._step(LIVE, "pull image", container.image, f"{container.name} runs it")
+            yield from self._container(container, after | {f"pull image {container.image}"}, LIVE)
             awaits.add(f"await {container.name}")
         yield from self._route(stack, addresses, awaits)
 
@@ -236,7 +266,16 @@ class _StackPlanner:
         found = self.observed.routes.get(stack.name)
         if found is None or canonical(found) != canonical(config):
             reason = "missing" if found is None else "differs from the live release"
-            yield self._step("place route", stack.name, reason, after | _EDGE_READY, config)
+            yield self._step(ROUTE, "place route", stack.name, reason, after | _EDGE_READY, config)
+
+    def _leftovers(self) -> Iterator[Step]:
+        """What a transaction that died left running, once the edge no longer leads there."""
+        kept = {0, *self.observed.kept.get(self.stack.name, ())}
+        for found in self.observed.containers.values():
+            if found.stack == self.stack.name and found.number not in kept:
+                reason = "its release did not finish"
+                after = {f"place route {self.stack.name}"}
+                yield self._step(LEFTOVER, "remove container", found.name, reason, after)
 
     def _note_pending(self, live: Release) -> None:
         changed = [
