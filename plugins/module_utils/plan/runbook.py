@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from .table import pad
 
 # Settings of the connection belong to Ansible; everything else that is said with -e is meant for the runbook.
 _FOREIGN = "ansible_"
+# Where Ansible keeps words of -e that it could not assign to a name.
+_LEFT_OVER = "_raw_params"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ def _read_inputs(
 ) -> dict[str, Value]:
     source = Node({}, "-e", errors=errors)
     for name in given:
-        if name not in runbook.inputs and not name.startswith(_FOREIGN):
+        if name == _LEFT_OVER:
+            errors.append(_left_over(str(given[name])))
+        elif name not in runbook.inputs and not name.startswith(_FOREIGN):
             errors.append(_unknown(runbook, name))
     values: dict[str, Value] = {}
     for name, wanted in runbook.inputs.items():
@@ -73,6 +79,14 @@ def _unknown(runbook: Runbook, name: str) -> OpsError:
         f"'{name}' is not an input of {runbook.name}",
         where=f"-e {name}",
         do=f"did you mean '{guess}'? ({accepted})" if guess else accepted,
+    )
+
+
+def _left_over(words: str) -> OpsError:
+    return OpsError(
+        f"'{words}' belongs to no input: a text with blanks needs a second pair of quotes",
+        where="-e",
+        do="""write it like -e 'reason="two words"'""",
     )
 
 
@@ -121,10 +135,18 @@ def command(runbook: Runbook, inputs: Mapping[str, Value], *, limit: str = "", i
         words += ["--limit", shlex.quote(limit)]
     for name, wanted in runbook.inputs.items():
         if inputs.get(name) is not None:
-            words += ["-e", shlex.quote(f"{name}={plain(inputs[name])}")]
+            words += ["-e", _said(name, inputs[name])]
         elif wanted.required:
             words += ["-e", f"{name}={wanted.sample}"]
     return " ".join(words)
+
+
+def _said(name: str, value: Value) -> str:
+    """One input for ``-e``, quoted for a shell; as JSON where Ansible would cut ``name=value`` at a blank."""
+    text = plain(value)
+    if re.search(r"""[\s'"\\=]""", text):
+        return shlex.quote(json.dumps({name: text}, ensure_ascii=False))
+    return shlex.quote(f"{name}={text}")
 
 
 def header(request: Request, *, undo: str, rehearsal: bool) -> list[str]:

@@ -106,6 +106,7 @@ def test_a_template_in_an_input_is_text_and_nothing_else(inventory: Path) -> Non
         ("deploy", ["-e", "stack=odoo18", "-e", "release=19b9b98"], "'19b9b98' is not a release"),
         ("deploy", ["-e", "stack=odoo18"], "add -e release=sha-19b9b98"),
         ("deploy", ["-e", "stack=odoo18", "-e", "release=sha-19b9b98"], "add --limit production or --limit staging"),
+        ("deploy", ["-e", "stack=odoo18", "-e", "reason=invoice fix now"], "'fix now' belongs to no input"),
         ("roll_back", ["--limit", "staging", "-e", "stack=odoo18", "-e", "steps=0"], "0 is outside 1.."),
         ("restore", ["--limit", "staging", "-e", "stack=odoo18", "-e", "databse=acme"], "did you mean 'database'?"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import Any
 
@@ -87,6 +88,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     assert "did you mean 'release'?" in error
 
 
+def test_a_text_that_was_cut_at_its_blanks_says_how_to_quote_it() -> None:
+    [error] = refused({**SOUND, "reason": "invoice", "_raw_params": "fix now"})
+    assert "'fix now' belongs to no input" in error
+    assert """-e 'reason="two words"'""" in error
+
+
 def test_settings_of_the_connection_are_none_of_our_business() -> None:
     assert read_request(book(), {**SOUND, "ansible_user": "admin"}, STACKS, ONE).inputs["stack"] == "odoo18"
 
@@ -126,7 +133,7 @@ def test_a_command_can_be_copied_into_a_shell() -> None:
     line = command(book(), {"stack": "odoo18", "reason": "it's down; rm -rf /"}, limit="staging", inventories=["a b"])
     words = shlex.split(line.replace("<", "").replace(">", ""))
     assert words[:6] == ["ansible-playbook", "playbooks/deploy.yml", "-i", "a b", "--limit", "staging"]
-    assert "reason=it's down; rm -rf /" in words
+    assert json.loads(words[words.index("stack=odoo18") + 4]) == {"reason": "it's down; rm -rf /"}
     assert "release=sha-19b9b98" in words, "a required input that is not known stands there as its example"
     assert not any(word.startswith("steps=") for word in words), "an optional one is left out"
 
