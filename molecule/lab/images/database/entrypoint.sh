@@ -19,4 +19,4 @@ as_postgres pg_ctl --pgdata="$PGDATA" --wait --silent --mode=fast stop
 exec setpriv --reuid=postgres --regid=postgres --clear-groups --no-new-privs postgres \
   -c listen_addresses='*' -c unix_socket_directories=/tmp -c hba_file=/run/database/pg_hba.conf \
   -c ssl=on -c ssl_cert_file=/run/database/tls.pem -c ssl_key_file=/run/database/tls.key \
-  -c password_encryption=scram-sha-256 -c max_connections=100 -c log_connections=on -c log_line_prefix='%m %u@%d %h ' "$@"
+  -c password_encryption=scram-sha-256 -c max_connections=100 -c jit=off -c log_connections=on -c log_line_prefix='%m %u@%d %h ' "$@"

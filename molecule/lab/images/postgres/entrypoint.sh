@@ -25,6 +25,6 @@ initialise() {
 if [[ ${1:-} == postgres ]]; then
   shift
   [[ -s $PGDATA/PG_VERSION ]] || initialise
-  exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp "$@"
+  exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp -c jit=off "$@"
 fi
 exec "$@"
