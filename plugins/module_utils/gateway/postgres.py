@@ -80,13 +80,14 @@ def observe(connection: Connection, surroundings: Surroundings, foreign: Iterabl
     others = tuple(foreign)
 
     def work() -> list[dict[str, object]]:
-        return [one.as_dict() for one in _walk(connection, surroundings, others)]
+        return [one.as_dict() for one in walk(connection, surroundings, others)]
 
     seen = run_inside(surroundings.pid, ("net",), work, deadline_s=_TOTAL_S + 3)
     return [Observation(**one) for one in seen]
 
 
-def _walk(connection: Connection, surroundings: Surroundings, foreign: tuple[str, ...]) -> list[Observation]:
+def walk(connection: Connection, surroundings: Surroundings, foreign: tuple[str, ...] = ()) -> list[Observation]:
+    """The same from where this process stands; ``surroundings.pid`` is not looked at."""
     deadline = time.monotonic() + _TOTAL_S
     settings = read_settings(surroundings.resolv_conf, surroundings.hosts)
     named = resolve(connection.host, settings)
