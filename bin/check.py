@@ -23,7 +23,7 @@ CHECKS: dict[str, list[str]] = {
     "types": ["mypy", "plugins", "molecule", "bin", "tests"],
     "yaml": ["yamllint", "--strict", "."],
     "ruff": ["ruff", "check", "."],
-    "format": ["ruff", "format", "--check", "."],
+    "format": ["ruff", "format", "--check", "--output-format", "concise", "."],
 }
 
 

@@ -17,6 +17,11 @@ EVASIONS = ("ignore_errors", "set_fact")
 HOME = re.compile(r"/(?:home|Users)/(?!\{)[a-z][\w.-]*/")
 
 
+def lines(found: Iterable[str]) -> str:
+    """What a failed assertion shows whole, where a list would be cut."""
+    return "\n".join(found)
+
+
 def tracked_files(root: Path) -> list[Path]:
     """The files git keeps, links and binaries left out."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True, text=True).stdout

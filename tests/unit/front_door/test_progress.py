@@ -217,6 +217,11 @@ def test_a_rehearsal_says_so_and_a_report_that_cannot_be_written_costs_a_warning
     assert "OPS_REPORT_DIRECTORY" in said
 
 
+# The child becomes ansible-playbook at once, so the threads of the parent are nothing to it.
+FORKS = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@FORKS
 def test_a_terminal_gets_a_live_table_and_ends_clean(desk: Desk) -> None:
     tasks = [shell("Take a while", "sleep 1.2"), HEAR, {"name": "Fail", "told": {"fail": "too bad"}}]
     command, *arguments = desk.command(tasks)
@@ -238,6 +243,7 @@ def test_a_terminal_gets_a_live_table_and_ends_clean(desk: Desk) -> None:
     assert SECRET not in said
 
 
+@FORKS
 def test_an_interrupted_run_gives_the_terminal_back_and_leaves_a_report(desk: Desk) -> None:
     command, *arguments = desk.command([shell("Take a while", "sleep 30")])
     child = pexpect.spawn(
