@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,14 @@ def wait_for[Found](ask: Callable[[], Found | None], what: str, limit_s: float =
             return found
         time.sleep(0.05)
     raise AssertionError(f"{what}: not within {limit_s:g} s ({last})")
+
+
+def in_background(call: Callable[..., Any], *arguments: Any, **more: Any) -> Future[Any]:
+    """Call it in a thread of its own."""
+    executor = ThreadPoolExecutor(max_workers=1)
+    future = executor.submit(call, *arguments, **more)
+    executor.shutdown(wait=False)
+    return future
 
 
 class Place:
