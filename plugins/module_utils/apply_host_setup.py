@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .gateway import host_system
 from .model.errors import OpsError
-from .model.host_setup import Directory, File, FollowUp, Unit
+from .model.host_setup import Directory, File, FollowUp, Link, Unit
 from .plan.host_setup import NOT_THERE, HostPlan
 
 
@@ -19,6 +19,8 @@ def apply_host(plan: HostPlan) -> None:
     for step in plan.steps:
         if isinstance(step.subject, Directory):
             host_system.make(step.subject)
+        elif isinstance(step.subject, Link):
+            host_system.link(step.subject)
     _place(plan)
     _follow_up(plan)
     for step in plan.steps:

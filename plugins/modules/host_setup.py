@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: host_setup
 short_description: Place the files of a host, bring them into force, and keep its units running
 description:
-  - Reads directories, files and systemd units once, plans, and takes only the steps that are needed.
+  - Reads directories, links, files and systemd units once, plans, and takes only the steps that are needed.
   - Every new file is written beside its place and validated before the first one is placed.
   - What a changed file needs to come into force happens once, after all files are placed. When it fails, the files are
     put back and it is run again on them, so that a service never stays down for a setting. When the run is interrupted
@@ -24,6 +24,14 @@ options:
     suboptions:
       path: {description: Absolute path., type: path, required: true}
       mode: {description: Octal mode in quotes., type: str, default: "0755"}
+  links:
+    description: Symbolic links.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path of the link., type: path, required: true}
+      target: {description: Absolute path of what it leads to. It has to exist., type: path, required: true}
   files:
     description: Text files owned by root. Missing parent directories are made.
     type: list
@@ -87,6 +95,8 @@ display:
   elements: str
 """
 
+from collections.abc import Mapping
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.apply_host_setup import apply_host, differences
@@ -97,6 +107,7 @@ from ..module_utils.plan.host_setup import plan_host
 
 _WORDS = {"type": "list", "elements": "str"}
 _DIRECTORY = {"path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}}
+_LINK = {"path": {"type": "path", "required": True}, "target": {"type": "path", "required": True}}
 _FILE = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str", "required": True},
@@ -113,12 +124,13 @@ _UNIT = {
 }
 
 
-def _list_of(options: dict[str, object], **more: object) -> dict[str, object]:
+def _list_of(options: Mapping[str, object], **more: object) -> dict[str, object]:
     return {"type": "list", "elements": "dict", "default": [], "options": options, **more}
 
 
 SPEC = {
     "directories": _list_of(_DIRECTORY),
+    "links": _list_of(_LINK),
     "files": _list_of(_FILE, mutually_exclusive=[FOLLOW_UPS]),
     "units": _list_of(_UNIT),
 }

@@ -62,7 +62,7 @@ def test_a_file_that_is_not_valid_stops_all_of_them(host: Host, call: Call) -> N
     refused = call(files=[other, setting("bad\n", validate=["/bin/grep", "-q", "good", "%s"])])
     assert refused["failed"] is True
     assert refused["error"]["where"] == f"{DIRECTORY}/setting"
-    assert "nothing was changed" in refused["error"]["do"]
+    assert "no file was changed" in refused["error"]["do"]
     assert host.check_output("ls -A %s", DIRECTORY) == "refuse_bad.sh"
 
 
@@ -105,6 +105,13 @@ def test_a_firewall_that_someone_removed_comes_back(host: Host, call: Call) -> N
     host.check_output("nft delete table inet seisei")
     assert "its effect is gone" in call(units=[unit])["steps"][0]
     assert "table inet seisei" in host.check_output("nft list tables")
+
+
+def test_a_link_to_nowhere_is_refused_before_any_file(host: Host, call: Call) -> None:
+    nowhere = {"path": f"{DIRECTORY}/zone", "target": "/usr/share/zoneinfo/Asia/Tokio"}
+    refused = call(links=[nowhere], files=[setting("good\n")])
+    assert "which this host does not have" in refused["msg"]
+    assert host.check_output("ls -A %s", DIRECTORY) == "refuse_bad.sh"
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(host: Host, call: Call) -> None:

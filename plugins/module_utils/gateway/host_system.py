@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..model.errors import OpsError
-from ..model.host_setup import Directory, File, FollowUp, HostState, Unit
+from ..model.host_setup import Directory, File, FollowUp, HostState, Link, Unit
 from ..plan.host_setup import ObservedHost, ObservedPath, ObservedUnit
 
 # On tmpfs: after a boot every service has read its files anew, and nothing is owed any more.
 PENDING = Path("/run/seisei.pending")
 _PROPERTIES = "Id,LoadState,UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic"
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _COMMAND_LIMIT = 120  # seconds
 
 
@@ -39,8 +40,9 @@ def read_path(path: Path) -> ObservedPath | None:
         status = path.lstat()
     except FileNotFoundError:
         return None
-    kind = "file" if stat.S_ISREG(status.st_mode) else "directory" if stat.S_ISDIR(status.st_mode) else "other"
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
     content = path.read_bytes().decode(errors="replace") if kind == "file" else None
+    content = str(path.readlink()) if kind == "link" else content
     return ObservedPath(kind, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid) == (0, 0), content)
 
 
@@ -69,6 +71,23 @@ def make(directory: Directory) -> None:
     path.chmod(directory.mode)
 
 
+def link(wanted: Link) -> None:
+    """Put the link in its place.
+
+    :raises OpsError: when nothing is where it leads to.
+    """
+    if not Path(wanted.target).exists():
+        raise OpsError(
+            f"it should lead to {wanted.target}, which this host does not have",
+            where=wanted.path,
+            do="correct the value of the inventory that names it; no file was changed",
+        )
+    staged = Path(f"{wanted.path}.seisei-new")
+    staged.unlink(missing_ok=True)
+    staged.symlink_to(wanted.target)
+    staged.replace(wanted.path)
+
+
 def stage(file: File) -> Path:
     """Write the new file beside its place and validate it. Returns its temporary path.
 
@@ -92,7 +111,7 @@ def stage(file: File) -> Path:
             raise OpsError(
                 f"the new file is not valid: {error.what.replace(str(staged), file.path)}",
                 where=file.path,
-                do="correct the variable that the message names; nothing was changed",
+                do="correct the value of the inventory that this part of the file comes from; no file was changed",
             ) from error
     return staged
 
@@ -101,6 +120,9 @@ def put_back(path: str, before: ObservedPath | None) -> None:
     """Restore what stood at ``path`` before a step."""
     if before is None or before.content is None:
         Path(path).unlink(missing_ok=True)
+        return
+    if before.kind == "link":
+        link(Link(path, before.content))
         return
     stage(File(path, before.content, before.mode)).replace(path)
 

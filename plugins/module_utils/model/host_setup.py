@@ -40,6 +40,14 @@ class Directory:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A symbolic link to a ``target`` that has to exist."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
 class File:
     """A text file owned by root. ``validate`` is a command; ``%s`` in it stands for the file before it is placed."""
 
@@ -67,12 +75,18 @@ class HostState:
     """Everything that one call wants of a host."""
 
     directories: tuple[Directory, ...] = ()
+    links: tuple[Link, ...] = ()
     files: tuple[File, ...] = ()
     units: tuple[Unit, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return (*(directory.path for directory in self.directories), *(file.path for file in self.files))
+        return tuple(item.path for item in self.places)
+
+    @property
+    def places(self) -> tuple[Directory | Link | File, ...]:
+        """All that has a path, in the order in which it is made."""
+        return (*self.directories, *self.links, *self.files)
 
 
 def parse_host(params: Mapping[str, Any]) -> HostState:
@@ -82,6 +96,7 @@ def parse_host(params: Mapping[str, Any]) -> HostState:
     """
     wanted = HostState(
         directories=tuple(Directory(entry["path"], _mode(entry)) for entry in params["directories"]),
+        links=tuple(Link(entry["path"], entry["target"]) for entry in params["links"]),
         files=tuple(_file(entry) for entry in params["files"]),
         units=tuple(Unit(entry["name"], entry["state"], tuple(entry["probe"] or ())) for entry in params["units"]),
     )

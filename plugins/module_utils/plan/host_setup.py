@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..model.host_setup import Directory, File, FollowUp, HostState, Unit
+from ..model.host_setup import Directory, File, FollowUp, HostState, Link, Unit
 
 NOT_THERE = "it is not there"
 
 
 @dataclass(frozen=True)
 class ObservedPath:
-    """``content`` is the text of a regular file, else None. ``kind`` is file, directory or other."""
+    """``kind`` is file, directory, link or other; ``content`` the text of a file, the target of a link, else None."""
 
     kind: str
     mode: int
@@ -45,10 +45,10 @@ class ObservedHost:
 
 @dataclass(frozen=True)
 class HostStep:
-    """``action``: make, place, follow_up, mask, enable, start or reload."""
+    """``action``: make, link, place, follow_up, mask, enable, start or reload."""
 
     action: str
-    subject: Directory | File | FollowUp | Unit
+    subject: Directory | Link | File | FollowUp | Unit
     reason: str
 
     def __str__(self) -> str:
@@ -80,26 +80,28 @@ def plan_host(wanted: HostState, observed: ObservedHost) -> HostPlan:
     """The steps from ``observed`` to ``wanted``; none where they agree."""
     places = tuple(_places(wanted, observed))
     steps = (*places, *_follow_ups(places, observed), *_unit_steps(wanted, observed))
-    changing = {step.subject.path for step in places if isinstance(step.subject, Directory | File)}
+    changing = {step.subject.path for step in places if isinstance(step.subject, Directory | Link | File)}
     return HostPlan(steps, {path: seen for path, seen in observed.paths.items() if path in changing})
 
 
+_PLACED = {Directory: ("make", "directory"), Link: ("link", "link"), File: ("place", "file")}
+
+
 def _places(wanted: HostState, observed: ObservedHost) -> Iterator[HostStep]:
-    for directory in wanted.directories:
-        reason = _difference(directory, "directory", observed.paths.get(directory.path))
+    for item in wanted.places:
+        action, kind = _PLACED[type(item)]
+        reason = _difference(item, kind, observed.paths.get(item.path))
         if reason:
-            yield HostStep("make", directory, reason)
-    for file in wanted.files:
-        reason = _difference(file, "file", observed.paths.get(file.path))
-        if reason:
-            yield HostStep("place", file, reason)
+            yield HostStep(action, item, reason)
 
 
-def _difference(item: Directory | File, kind: str, seen: ObservedPath | None) -> str:
+def _difference(item: Directory | Link | File, kind: str, seen: ObservedPath | None) -> str:
     if seen is None:
         return NOT_THERE
     if seen.kind != kind:
         return f"it is not a {kind}"
+    if isinstance(item, Link):
+        return "" if seen.content == item.target else f"it leads to {seen.content}"
     found = []
     if isinstance(item, File) and seen.content != item.content:
         found.append("content")

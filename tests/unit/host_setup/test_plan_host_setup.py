@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.model.errors import OpsError
-from plugins.module_utils.model.host_setup import Directory, File, FollowUp, HostState, Unit, parse_host
+from plugins.module_utils.model.host_setup import Directory, File, FollowUp, HostState, Link, Unit, parse_host
 from plugins.module_utils.plan.host_setup import ObservedHost, ObservedPath, ObservedUnit, plan_host
 
 RELOAD = FollowUp("reload", ("ssh.service",))
@@ -28,7 +28,9 @@ def steps(wanted: HostState, observed: ObservedHost) -> list[str]:
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
-    wanted = HostState((Directory("/d", 0o750),), (ssh_file(),), (Unit("ssh.service", "running"),))
+    wanted = HostState(
+        directories=(Directory("/d", 0o750),), files=(ssh_file(),), units=(Unit("ssh.service", "running"),)
+    )
     there = {"/d": seen(None, 0o750, kind="directory"), "/etc/ssh/x": seen()}
     plan = plan_host(wanted, ObservedHost(there, {"ssh.service": RUNNING}))
     assert plan.steps == ()
@@ -50,6 +52,20 @@ def test_a_file_that_differs_is_placed_and_brought_into_force(observed: Observed
     there = {"/etc/ssh/x": observed} if observed else {}
     found = steps(HostState(files=(ssh_file(),)), ObservedHost(there, {"ssh.service": RUNNING}))
     assert found == [f"place /etc/ssh/x: {reason}", "reload ssh.service: /etc/ssh/x changed"]
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        (None, ["link /etc/localtime: it is not there"]),
+        (seen("/zone/UTC", kind="link"), ["link /etc/localtime: it leads to /zone/UTC"]),
+        (seen("text"), ["link /etc/localtime: it is not a link"]),
+        (seen("/zone/Tokyo", kind="link"), []),
+    ],
+)
+def test_links(observed: ObservedPath | None, expected: list[str]) -> None:
+    there = {"/etc/localtime": observed} if observed else {}
+    assert steps(HostState(links=(Link("/etc/localtime", "/zone/Tokyo"),)), ObservedHost(there)) == expected
 
 
 def test_a_unit_that_does_not_run_is_owed_nothing() -> None:
@@ -99,7 +115,7 @@ def test_units(unit: str, observed: ObservedUnit, expected: list[str]) -> None:
 def arguments(**changes: Any) -> dict[str, Any]:
     empty = {"validate": None, "restart": None, "reload": None, "command": None}
     file = {"path": "/f", "content": "x", "mode": "0644", **empty, **changes}
-    return {"directories": [], "files": [file], "units": []}
+    return {"directories": [], "links": [], "files": [file], "units": []}
 
 
 def test_arguments_become_a_wanted_state() -> None:
