@@ -26,6 +26,7 @@ class ActionModule(EstateAction):
         name = str(self.arguments["stack"])
         stack = self.stack(name)
         secret = stack.ops.database.password if stack.ops.database else ""
+        own = stack.ops.database.host if stack.ops.database else ""
         return self.run_module(
             "database_diagnosis",
             {
@@ -35,7 +36,7 @@ class ActionModule(EstateAction):
                 "password": self.secrets_for([secret])[secret] if secret else "",
                 "secret_id": self.environment.secrets.get(secret, ""),
                 "limit": self._limit(),
-                "foreign": foreign_hosts(name, self._inventory(), self.environment.name),
+                "foreign": foreign_hosts(name, self.environment.name, own),
             },
         )
 
@@ -47,20 +48,22 @@ class ActionModule(EstateAction):
         return f"{inventory}--limit {self.environment.name}"
 
 
-def foreign_hosts(stack: str, inventory: str, environment: str, *, root: Path = _INVENTORIES) -> dict[str, str]:
-    """Hosts of the same stack's database in every other environment of the estate, each with its environment."""
-    host = _declared_host(read_document(STACKS / f"{stack}.yml"))
-    found: dict[str, str] = {}
-    for path in sorted(root.glob("*/group_vars/*/environment.yml")):
-        # The lab's environments have the names of real ones: the two estates never look at each other.
-        if (path.parts[-4] == _LAB) != (inventory == _LAB):
-            continue
+def foreign_hosts(stack: str, environment: str, own: str, *, root: Path = _INVENTORIES) -> dict[str, str]:
+    """Hosts of the same stack's database in every other environment of the estate, each with its environment.
+
+    ``own`` is the host in this environment; it says to which estate we belong, since the lab's environments have the
+    names of real ones, and neither estate may ask for the other's hosts.
+    """
+    declared = _declared_host(read_document(STACKS / f"{stack}.yml"))
+    everywhere: list[tuple[bool, str, str]] = []
+    for path in sorted(root.glob("*/group_vars/*/environment.yml")) if declared and own else ():
         settings = read_document(path).value.get("ops_environment", {})
-        node = Node(host, str(path))
-        resolved = interpolate(node, settings.get("variables", {}))
-        if host and not node.errors and settings.get("name") != environment:
-            found[str(resolved).lower()] = str(settings.get("name"))
-    return found
+        node = Node(declared, str(path))
+        host = str(interpolate(node, settings.get("variables", {}))).lower()
+        if not node.errors:
+            everywhere.append((path.parts[-4] == _LAB, str(settings.get("name")), host))
+    estates = {lab for lab, name, host in everywhere if (name, host) == (environment, own.lower())}
+    return {host: name for lab, name, host in everywhere if lab in estates and name != environment}
 
 
 def _declared_host(document: Node) -> str:
