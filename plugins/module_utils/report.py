@@ -11,7 +11,7 @@ def told(receipt: Receipt | None, said: list[str]) -> dict[str, Any]:
     """The result of a deploy or rollback; without a receipt nothing was to be done."""
     if receipt is None:
         return {"changed": False, "display": said}
-    lines = [*said, *_steps(receipt)]
+    lines = [*said, *_steps(receipt), *(f"  warning: {warning}" for warning in receipt.warnings)]
     return {
         "changed": True,
         "display": lines,

@@ -46,6 +46,7 @@ class Receipt:
     smoke: str = ""
     flip_ms: float = 0.0
     drained: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     outcome: str = ""
     error: str = ""
     seconds: float = 0.0
@@ -95,7 +96,8 @@ class Transaction:
     def run(self) -> Receipt:
         """Take all steps.
 
-        Raises OpsError when one failed, after having undone what was done; history tells of both outcomes.
+        Raises OpsError when one failed before the release was live for good, after having undone what was done. What
+        fails later, in draining and tidying up, is told in the receipt: it is no reason to take a good release back.
         """
         began = time.monotonic()
         switched = False
@@ -103,19 +105,19 @@ class Transaction:
             self._before_the_switch()
             switched = True
             self._switch()
-            self._after_the_switch()
+            self._record_live()
             self.receipt.outcome = "done"
-        except OpsError as error:
+            self._tidy_up()
+        except BaseException as error:
+            self.receipt.error = str(error) or type(error).__name__
             self.receipt.outcome = "undone"
-            self.receipt.error = str(error)
             self._undo_or_tell(error, switched)
             raise
         finally:
             self.receipt.seconds = seconds_since(began)
             self._journal("end", self.receipt.outcome or "died")
-            self.host.state.tell(
-                self.release.stack, {**self.receipt.as_dict(), **self.said, "digests": self.release.digests}
-            )
+            told = {**self.receipt.as_dict(), **self.said, "digests": self.release.digests}
+            self.host.state.tell(self.release.stack, told)
         return self.receipt
 
     # -- the steps -----------------------------------------------------------------------------------------------------
@@ -153,31 +155,48 @@ class Transaction:
         with self._step("smoke through the edge"):
             self._smoke(self._public_target)
 
-    def _after_the_switch(self) -> None:
-        old = self.before.live if self.before.live != self.release.number else 0
-        self._set_state(replace(self._now(), live=self.release.number, standby=old))
-        if old:
-            previous = self.host.state.record(self.release.stack, old)
+    def _record_live(self) -> None:
+        self._set_state(replace(self._now(), live=self.release.number, standby=self._leaves()))
+
+    def _leaves(self) -> int:
+        """The number of the release that stops being live, 0 when there is none."""
+        return self.before.live if self.before.live != self.release.number else 0
+
+    def _tidy_up(self) -> None:
+        for tidy in (self._drain_the_old, self._keep_the_old, self._remove_the_older):
+            try:
+                tidy()
+            except OpsError as error:
+                self.receipt.warnings.append(str(error))
+
+    def _drain_the_old(self) -> None:
+        if old := self._leaves():
             with self._step("drain the old release"):
+                previous = self.host.state.record(self.release.stack, old)
                 drained = self.host.runtime.drain(previous, self.stack.ops.drain_limit)
-                self.receipt.drained = {
-                    "seconds": round(drained.seconds, 3), "in_flight": drained.first, "cut": drained.left,
-                }  # fmt: skip
+                seconds = round(drained.seconds, 3)
+                self.receipt.drained = {"seconds": seconds, "in_flight": drained.first, "cut": drained.left}
+
+    def _keep_the_old(self) -> None:
+        if old := self._leaves():
             with self._step("keep the old release on standby"):
-                self.host.runtime.stand_by(previous)
+                self.host.runtime.stand_by(self.host.state.record(self.release.stack, old))
+
+    def _remove_the_older(self) -> None:
         with self._step("remove releases beyond the standby"):
-            self._discard_all_but({self.release.number, old})
+            for number in sorted(self.host.runtime.present(self.release.stack) - {self.release.number, self._leaves()}):
+                self.host.runtime.discard(self.host.state.record(self.release.stack, number))
 
     # -- undoing -------------------------------------------------------------------------------------------------------
 
-    def _undo_or_tell(self, cause: OpsError, switched: bool) -> None:
+    def _undo_or_tell(self, cause: BaseException, switched: bool) -> None:
         try:
             self._undo(switched)
         except OpsError as error:
             self.receipt.outcome = "stuck"
             raise OpsError(
-                f"{cause.what}; undoing it failed as well: {error}",
-                where=cause.where,
+                f"{cause}; undoing it failed as well: {error}",
+                where=self.release.stack,
                 do="run converge.yml: it mends the edge",
             ) from error
 
@@ -199,10 +218,6 @@ class Transaction:
         else:
             self.host.files.remove(self.release.stack)
             self.host.edge_api().wait_absent(self._config(self.release), LIVE_LIMIT_S)
-
-    def _discard_all_but(self, kept: set[int]) -> None:
-        for number in sorted(self.host.runtime.present(self.release.stack) - kept):
-            self.host.runtime.discard(self.host.state.record(self.release.stack, number))
 
     # -- small parts ---------------------------------------------------------------------------------------------------
 

@@ -84,6 +84,8 @@ report:
   type: dict
 """
 
+import signal
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.hands import host_for, request_from
@@ -110,6 +112,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    # The operator's connection may go; what was begun here is finished or undone all the same.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         host = host_for(given["environment_name"], given["registry_auth"])
         request = request_from(host, given)
