@@ -18,15 +18,10 @@ from .gateway.restic import Restic
 from .gateway.stack_volume import Volumes, digest_tree
 from .model.backup import DATABASE, VOLUME, Backup, DatabaseRecord, Manifest, VolumeRecord, stream_path
 from .model.errors import OpsError
+from .model.restore import loading_name, previous_name
 from .model.stack import Stack
 from .plan.backup import SAFETY, Step, describe_size, list_backups, select_backup
-from .plan.restore import (
-    content_differences,
-    loading_name,
-    plan_database_restore,
-    plan_volume_restore,
-    previous_name,
-)
+from .plan.restore import content_differences, plan_database_restore, plan_volume_restore
 
 
 @dataclass(frozen=True)

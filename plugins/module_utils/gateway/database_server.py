@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.backup import DatabaseContent, TableContent
 from ..model.errors import OpsError
-from ..plan.restore import DatabaseTarget, Session, is_leftover
+from ..model.restore import DatabaseTarget, Session, is_leftover
 
 if TYPE_CHECKING:
     from psycopg import Connection

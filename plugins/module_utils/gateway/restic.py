@@ -284,7 +284,7 @@ def _failure(code: int, lines: Sequence[str], repository: Repository) -> OpsErro
         return OpsError(
             "the backup key does not open this repository",
             where=where,
-            do="put the key it was made with back into the secrets store (BACKUP_PASSWORD)",
+            do="put the key it was made with back under the id of ops_environment.object_storage.password_secret",
         )
     if code == NO_REPOSITORY:
         return OpsError("there is no backup of this stack yet", where=where, do="back it up with back_up.yml")
@@ -318,7 +318,7 @@ def _storage_failure(errors: Sequence[str], reason: str, where: str) -> OpsError
         return OpsError(
             "the object storage refuses our credentials",
             where=where,
-            do="check BACKUP_STORAGE in the secrets store, or the role of this instance",
+            do="check ops_environment.object_storage.credentials_secret, or the role of this instance",
         )
     if re.search(r"ciphertext verification|does not match|invalid data|truncated|not found in index|load\(<data", text):
         return OpsError(

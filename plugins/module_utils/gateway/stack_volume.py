@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from ..model.errors import OpsError
-from ..plan.restore import VolumeTarget
+from ..model.restore import VolumeTarget
 from .engine import Engine
 
 _CHUNK = 1 << 20

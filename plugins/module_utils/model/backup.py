@@ -100,7 +100,7 @@ class Snapshot:
 
 
 def stream_path(part: str) -> str:
-    """``/database-acme.dump`` for a database, ``/manifest.json`` for the manifest: restic streams to no subdirectory."""
+    """``/database-acme.dump`` or ``/manifest.json``; of one level, because restic streams into no subdirectory."""
     kind, _, name = part.partition(":")
     return f"/{MANIFEST}.json" if kind == MANIFEST else f"/{kind}-{quote(name, safe='')}.dump"
 

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from plugins.module_utils.model.backup import DatabaseContent, TableContent
 from plugins.module_utils.model.errors import OpsError
-from plugins.module_utils.plan.restore import (
+from plugins.module_utils.model.restore import (
     DatabaseTarget,
     Session,
     VolumeTarget,
-    content_differences,
     is_leftover,
     loading_name,
+    previous_name,
+)
+from plugins.module_utils.plan.restore import (
+    content_differences,
     plan_database_restore,
     plan_volume_restore,
-    previous_name,
     row_differences,
 )
 

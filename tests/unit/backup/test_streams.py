@@ -45,7 +45,7 @@ def test_without_an_access_key_the_role_of_the_instance_serves() -> None:
     assert not [name for name in variables if name.startswith(("AWS_ACCESS", "AWS_SECRET"))]
 
 
-# -- dumps --------------------------------------------------------------------------------------------------------------
+# -- dumps -------------------------------------------------------------------------------------------------------------
 
 SCRIPT = r"""--
 SET statement_timeout = 0;
@@ -119,7 +119,7 @@ def test_the_hash_at_the_source_is_read_from_what_the_dump_said() -> None:
         dumped(["noise"])
 
 
-# -- trees --------------------------------------------------------------------------------------------------------------
+# -- trees -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_an_archive_that_is_cut_off_is_refused(tree: Path) -> None:
         digest_archive(io.BytesIO(whole[: len(whole) // 2]))
 
 
-# -- storage ------------------------------------------------------------------------------------------------------------
+# -- storage -----------------------------------------------------------------------------------------------------------
 
 
 class Storage(http.server.BaseHTTPRequestHandler):
