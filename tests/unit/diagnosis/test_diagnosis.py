@@ -104,7 +104,7 @@ def test_a_short_wait_for_a_lock_is_life() -> None:
     )
 
 
-@pytest.mark.parametrize(("used", "warnings"), [(78, 0), (79, 1), (90, 2)])
+@pytest.mark.parametrize(("used", "warnings"), [(78, 0), (79, 1), (89, 1), (90, 2)])
 def test_more_than_four_fifths_in_use_is_a_warning(used: int, warnings: int) -> None:
     diagnosis = diagnose([Observation("session", facts={**LIMITS, "used": used})], CONTEXT, CONNECTION)
     assert diagnosis.healthy
