@@ -30,11 +30,12 @@ unit: python ## Run the tests that need no engine
 lab: setup ## Bring up the two hosts and their surroundings
 	@$(PYTHON) molecule/lab up
 
-lab-down: ## Take the lab down; images and package caches stay
+lab-down: python ## Take the lab down; images and package caches stay
 	@$(PYTHON) molecule/lab down
 
 bench: setup ## Measure one thing: make bench BENCH=<name>; without a name, list them
 	@$(PYTHON) bin/bench.py $(BENCH)
 
-clean: ## Remove build/ and .venv/ (take the lab down first)
+clean: ## Take the lab down with its data, and remove build/ and .venv/
+	@[ ! -x $(PYTHON) ] || $(PYTHON) molecule/lab down --all
 	@rm -rf build .venv .ansible

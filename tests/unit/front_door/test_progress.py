@@ -72,7 +72,8 @@ class Desk:
         return [str(ANSIBLE_PLAYBOOK), "-i", str(list_), "-M", str(self.folder), str(book), *options]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "OPS_REPORT_DIRECTORY": str(self.reports), "TERM": "xterm", "ANSIBLE_NOCOLOR": "1"}
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        return {**inherited, "OPS_REPORT_DIRECTORY": str(self.reports), "TERM": "xterm", "ANSIBLE_NOCOLOR": "1"}
 
     def run(self, *tasks: dict[str, Any], options: tuple[str, ...] = (), hosts: str = "one") -> Run:
         done = subprocess.run(
@@ -260,10 +261,11 @@ def test_an_interrupted_run_gives_the_terminal_back_and_leaves_a_report(desk: De
 
 
 def test_a_pipe_sees_each_line_when_it_happens(desk: Desk) -> None:
-    command = desk.command([shell("Be first", "true"), shell("Be last", "sleep 30")])
+    seconds = "{{ 0 if inventory_hostname == 'one' else 30 }}"
+    command = desk.command([shell("Take a while", f"sleep {seconds}")], hosts="one,two")
     with subprocess.Popen(command, cwd=ROOT, env=desk.environment(), stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
-        seen = next(line for line in child.stdout if "Be first" in line)
-        assert "changed" in seen
-        assert child.poll() is None, "the line came while the run went on"
+        seen = next(line for line in child.stdout if "one changed" in line)
+        assert child.poll() is None, f"the run went on after {seen}"
         child.terminate()
+        assert "two changed" not in child.stdout.read()
