@@ -1,0 +1,32 @@
+"""What the lab's tests share: hosts on which every stack is as declared."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from .procedure_parts import ROOT, Checkout, play
+
+
+@pytest.fixture(scope="session")
+def converged() -> None:
+    """Both hosts provisioned and converged. Asks first, so that it costs one rehearsal when they are."""
+    up = [sys.executable, "molecule/lab", "up"]
+    done = subprocess.run(up, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rehearsal = play("converge", "--check")
+    if rehearsal.code == 0 and rehearsal.changed == 0:
+        return
+    if rehearsal.code != 0:
+        provisioned = play("provision")
+        assert provisioned.code == 0, provisioned.text
+    run = play("converge")
+    assert run.code == 0, run.text
+
+
+@pytest.fixture
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose files the test may spoil."""
+    return Checkout(tmp_path_factory.mktemp("checkout"))
