@@ -25,7 +25,7 @@ check: python ## Run the linters, the types and the contracts: what CI runs firs
 	@$(PYTHON) bin/check.py
 
 unit: python ## Run the tests that need no engine
-	@$(PYTHON) -m pytest --no-header -q -n auto tests/unit tests/property tests/contract
+	@$(PYTHON) bin/test.py unit
 
 lab: setup ## Bring up the two hosts and their surroundings
 	@$(PYTHON) molecule/lab up
