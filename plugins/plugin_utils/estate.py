@@ -53,8 +53,7 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     document = read_document(path, f"inventories/stacks/{path.name}")
     tree = interpolate(document, variables)
     document.finish()
-    kept = {key: value for key, value in tree.items() if not key.startswith("x-") or key == "x-ops"}
-    stack = parse_stack(Node(kept, document.source, (), document.lines))
+    stack = parse_stack(Node(_without_own_keys(tree), document.source, (), document.lines))
     if stack.name != name:
         raise OpsError(
             f"says name: {stack.name}", where=document.source, do=f"name the file or the stack alike: {name}"
@@ -62,6 +61,13 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     if errors := unplaced(stack.ops.smoke, stack.ops.routes):
         raise InvalidInput(errors)
     return stack
+
+
+def _without_own_keys(tree: Any) -> Any:
+    """Keys that begin with ``x-`` are the author's own (anchors stand there), except ours."""
+    if not isinstance(tree, Mapping):
+        return tree
+    return {key: value for key, value in tree.items() if key == "x-ops" or not str(key).startswith("x-")}
 
 
 class EstateAction(ActionBase):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,34 @@ def read_document(path: Path, shown: str = "") -> Node:
     return read_text(text, name)
 
 
+_TAG = "tag:yaml.org,2002:"
+_MOST_VALUES = 20_000
+
+
 class _Loader(yaml.SafeLoader):
-    """Times stay the text that people wrote: a tree travels as JSON, which knows no times."""
+    """Reads plain words as Compose does, which follows YAML 1.2, and keeps what people wrote.
+
+    Times stay text: a tree travels as JSON, which knows no times. Only true and false are truth values: ``no`` is a
+    restart policy. A number whose text would come out differently stays text: version 1.10 is not 1.1, file mode 010
+    is not 8, and port 22:22 is not 1342, as YAML 1.1 has it.
+    """
+
+
+def _number(read: Any) -> Any:
+    def construct(loader: _Loader, node: yaml.ScalarNode) -> Any:
+        text, value = loader.construct_scalar(node), read(loader, node)
+        return value if str(value) == text else text
+
+    return construct
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in pairs if tag not in (f"{_TAG}timestamp", f"{_TAG}bool")]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(f"{_TAG}bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_Loader.add_constructor(f"{_TAG}int", _number(yaml.SafeLoader.construct_yaml_int))
+_Loader.add_constructor(f"{_TAG}float", _number(yaml.SafeLoader.construct_yaml_float))
 
 
 def read_text(text: str, name: str, *, first_line: int = 1) -> Node:
@@ -47,8 +68,8 @@ def read_text(text: str, name: str, *, first_line: int = 1) -> Node:
         root = loader.get_single_node()
         lines: dict[tuple[str | int, ...], int] = {}
         if root is not None:
+            lines = _Places(name, before).of(root)
             _refuse_twice(root, name, before)
-            _note_lines(root, (), lines, set())
         value = loader.construct_document(root) if root is not None else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -57,24 +78,49 @@ def read_text(text: str, name: str, *, first_line: int = 1) -> Node:
         raise OpsError(f"is not YAML: {problem}", where=f"{name}{line}", do="mend that line") from error
     finally:
         loader.dispose()
-    return Node(value, name, (), {path: line + before for path, line in lines.items()})
+    return Node(value, name, (), lines)
 
 
-def _note_lines(
-    node: Any, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], open_: set[int]
-) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if id(node) in open_:  # an alias that contains itself
-        return
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            merged = key.tag == "tag:yaml.org,2002:merge"
-            _note_lines(value, path if merged else (*path, str(key.value)), lines, open_ | {id(node)})
-            if not merged:
-                lines[(*path, str(key.value))] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _note_lines(value, (*path, index), lines, open_ | {id(node)})
+class _Places:
+    """On which line each value of one document stands. ``before`` is the number of lines before it in its file."""
+
+    def __init__(self, name: str, before: int) -> None:
+        self.name = name
+        self.before = before
+        self.lines: dict[tuple[str | int, ...], int] = {}
+        self._seen = 0
+
+    def of(self, root: Any) -> dict[tuple[str | int, ...], int]:
+        """The line of every path.
+
+        Raises OpsError for a document that contains itself, or grows without end through its aliases.
+        """
+        self._note(root, (), frozenset())
+        return self.lines
+
+    def _line(self, node: Any) -> int:
+        return int(node.start_mark.line) + 1 + self.before
+
+    def _refuse(self, node: Any, what: str, do: str) -> None:
+        raise OpsError(what, where=f"{self.name}:{self._line(node)}", do=do)
+
+    def _note(self, node: Any, path: tuple[str | int, ...], above: frozenset[int]) -> None:
+        self._seen += 1
+        if self._seen > _MOST_VALUES:
+            self._refuse(node, f"has more than {_MOST_VALUES} values", "do not repeat aliases within aliases")
+        if id(node) in above:
+            self._refuse(node, "a value contains itself", "write it without its own alias")
+        self.lines.setdefault(path, self._line(node))
+        above |= {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                merged = key.tag == f"{_TAG}merge"
+                self._note(value, path if merged else (*path, str(key.value)), above)
+                if not merged:
+                    self.lines[(*path, str(key.value))] = self._line(key)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._note(value, (*path, index), above)
 
 
 def _refuse_twice(node: Any, name: str, before: int) -> None:
@@ -82,7 +128,7 @@ def _refuse_twice(node: Any, name: str, before: int) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if str(key.value) in seen and key.tag != "tag:yaml.org,2002:merge":
+            if str(key.value) in seen and key.tag != f"{_TAG}merge":
                 raise OpsError(
                     f"'{key.value}' stands twice in one mapping",
                     where=f"{name}:{key.start_mark.line + 1 + before}",

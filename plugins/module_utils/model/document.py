@@ -8,6 +8,7 @@ Call :meth:`Node.finish` at the end: it raises :class:`InvalidInput` when anythi
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,9 @@ class Node:
         nodes: dict[str, Node] = {}
         known = None if accepted is None else tuple(accepted)
         for key, value in self.value.items():
+            if key is None or isinstance(key, bool):  # its text in JSON is not its text in Python
+                self.reject(f"the key {str(key).lower()} is {_kind(key)}, not text", "write it in quotation marks")
+                continue
             node = self.child(str(key), value)
             if known is not None and str(key) not in known:
                 node.reject(f"'{key}' is not accepted here", _nearest(str(key), known))
@@ -97,7 +101,7 @@ class Node:
     # -- scalars ---------------------------------------------------------------------------------------------------
 
     def text(self, default: str = "", *, pattern: str = "", hint: str = "") -> str:
-        """A string; numbers are taken as they are written. ``pattern`` must match the whole."""
+        """A string, or a number's text. ``pattern`` must match the whole."""
         value = self.value
         if value is None:
             return default
@@ -144,17 +148,16 @@ class Node:
         return value
 
     def number(self, default: float = 0.0) -> float:
-        """A number, also when written as text."""
+        """A finite number, also when written as text."""
         value = self.value
         if value is None:
             return default
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            return float(value)
-        except (TypeError, ValueError):
+        if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             self.reject(f"expected a number, found {_kind(value)}")
             return default
+        return float(value)
 
     def texts(self, *, split: str = "") -> tuple[str, ...]:
         """A list of strings; with ``split`` a single string is cut at that mark (an interpolated list)."""
@@ -166,9 +169,9 @@ class Node:
         """A duration such as ``1m30s``, in seconds (the Compose notation)."""
         if self.value is None:
             return default
-        if isinstance(self.value, (int, float)) and not isinstance(self.value, bool):
+        if isinstance(self.value, (int, float)) and not isinstance(self.value, bool) and 0 <= self.value < math.inf:
             return float(self.value)
-        match = _DURATION.match(str(self.value)) if self.value else None
+        match = _DURATION.fullmatch(str(self.value)) if self.value else None
         if not match or not any(match.groups()):
             self.reject(f"'{self.value}' is not a duration", "write it like 30s, 1m30s or 500ms")
             return default
@@ -179,7 +182,7 @@ class Node:
         """A size such as ``256m``, in bytes (the Compose notation)."""
         if self.value is None:
             return default
-        match = _SIZE.match(str(self.value))
+        match = _SIZE.fullmatch(str(self.value))
         if isinstance(self.value, bool) or not match:
             self.reject(f"'{self.value}' is not a size", "write it like 512m or 1g")
             return default

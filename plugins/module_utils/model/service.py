@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .document import Node
+from .port import Port, parse_port
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]*"
+OUR_LABELS = "ops.seisei."
 RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 CONDITIONS = ("service_started", "service_healthy")
 
@@ -27,16 +29,6 @@ class Mount:
     source: str = ""
     read_only: bool = False
     size: int = 0
-
-
-@dataclass(frozen=True)
-class Port:
-    """A published port."""
-
-    target: int
-    published: int
-    host_ip: str = "0.0.0.0"  # noqa: S104 - Compose's own default; the stack file names an interface to narrow it
-    protocol: str = "tcp"
 
 
 @dataclass(frozen=True)
@@ -111,11 +103,12 @@ def parse_service(name: str, node: Node) -> Service:
     keys = node.mapping(SERVICE_KEYS)
     if not re.fullmatch(NAME_PATTERN, name):
         node.reject(f"'{name}' is not a service name", "use lower-case letters, digits, '-' and '_'")
-    if "image" not in keys:
-        node.reject("a service needs an image", "add image: <repository>:<tag>")
+    if "image" not in keys or keys["image"].value in (None, ""):
+        keys.get("image", node).reject("a service needs an image", "add image: <repository>:<tag>")
     read: dict[str, object] = {}
     for key, value in keys.items():
-        read.update(SERVICE_KEYS[key](value))
+        if value.value is not None:  # nothing behind a key: as if it were not there
+            read.update(SERVICE_KEYS[key](value))
     for joined in ("mounts", "files"):
         parts = [read.pop(key) for key in (f"{joined}/1", f"{joined}/2") if key in read]
         read[joined] = tuple(item for part in parts for item in part)  # type: ignore[attr-defined]
@@ -124,16 +117,37 @@ def parse_service(name: str, node: Node) -> Service:
     return Service(name=name, **read)  # type: ignore[arg-type]
 
 
-def _text(key: str, pattern: str = "") -> Callable[[Node], dict[str, object]]:
-    return lambda node: {key: node.text(pattern=pattern)}
+def _text(key: str) -> Callable[[Node], dict[str, object]]:
+    return lambda node: {key: node.text()}
+
+
+def _image(node: Node) -> dict[str, object]:
+    image = node.text()
+    if image and ("@" in image or ":" not in image.rpartition("/")[2]):
+        node.reject(f"'{image}' has no tag", "write <repository>:<tag>; digests are looked up and pinned for you")
+    return {"image": image}
+
+
+def _limit(key: str, read: Callable[[Node], float]) -> Callable[[Node], dict[str, object]]:
+    def limit(node: Node) -> dict[str, object]:
+        before, found = len(node.errors), read(node)
+        if found <= 0 and len(node.errors) == before and node.value is not None:
+            node.reject(f"{node.value} is no limit", "name one, or leave the key away for the default")
+        return {key: found}
+
+    return limit
+
+
+def _labels(node: Node) -> dict[str, object]:
+    found = pairs(node)
+    for name in found:
+        if name.startswith(OUR_LABELS):
+            node.child(name, None).reject(f"labels that begin with {OUR_LABELS} are ours", "name it otherwise")
+    return {"labels": found}
 
 
 def _texts(key: str) -> Callable[[Node], dict[str, object]]:
     return lambda node: {key: node.texts()}
-
-
-def _pairs(key: str) -> Callable[[Node], dict[str, object]]:
-    return lambda node: {key: pairs(node)}
 
 
 def pairs(node: Node) -> dict[str, str]:
@@ -173,31 +187,7 @@ def _words(key: str) -> Callable[[Node], dict[str, object]]:
 
 
 def _ports(node: Node) -> dict[str, object]:
-    return {"ports": tuple(port for item in node.items() if (port := _port(item)))}
-
-
-_SHORT_PORT = re.compile(r"(?:(?P<ip>\d+(?:\.\d+){3}):)?(?P<published>\d+):(?P<target>\d+)(?:/(?P<protocol>tcp|udp))?")
-
-
-def _port(node: Node) -> Port | None:
-    if isinstance(node.value, Mapping):
-        keys = node.mapping(("target", "published", "host_ip", "protocol", "mode", "name"))
-        if "target" not in keys or "published" not in keys:
-            node.reject("a published port needs target and published")
-            return None
-        return Port(
-            keys["target"].integer(least=1, most=65535),
-            keys["published"].integer(least=1, most=65535),
-            keys["host_ip"].text() if "host_ip" in keys else Port.host_ip,
-            keys["protocol"].choice(("tcp", "udp")) if "protocol" in keys else Port.protocol,
-        )
-    match = _SHORT_PORT.fullmatch(str(node.value))
-    if not match:
-        node.reject(f"'{node.value}' is not a published port", "write [address:]published:target[/udp]; no ranges")
-        return None
-    return Port(
-        int(match["target"]), int(match["published"]), match["ip"] or Port.host_ip, match["protocol"] or Port.protocol
-    )
+    return {"ports": tuple(port for item in node.items() if (port := parse_port(item)))}
 
 
 def _expose(node: Node) -> dict[str, object]:
@@ -243,23 +233,36 @@ def _long_volume(node: Node) -> Mount | None:
     if "tmpfs" in keys:
         options = keys["tmpfs"].mapping(("size",))
         size = options["size"].size() if "size" in options else 0
+    kind = keys["type"].choice(("volume", "bind", "tmpfs"), "volume")
+    source = keys["source"].text() if "source" in keys else ""
+    if kind == "bind" and not source.startswith("/"):
+        node.reject("a bind mount's source is an absolute path of the host", "write source: /…")
     return Mount(
-        keys["type"].choice(("volume", "bind", "tmpfs"), "volume"),
+        kind,
         keys["target"].text(pattern=r"/.*", hint="an absolute path"),
-        keys["source"].text() if "source" in keys else "",
+        source,
         keys["read_only"].boolean() if "read_only" in keys else False,
         size,
     )
 
 
 def _tmpfs(node: Node) -> dict[str, object]:
-    paths = (node.text(),) if isinstance(node.value, str) else node.texts()
-    mounts = []
-    for entry in paths:
-        path, _, options = entry.partition(":")
-        size = re.search(r"(?:^|,)size=([^,]+)", options)
-        mounts.append(Mount("tmpfs", path, size=node.child("size", size[1]).size() if size else 0))
-    return {"mounts/2": tuple(mounts)}
+    entries = [node] if isinstance(node.value, str) else list(node.items())
+    return {"mounts/2": tuple(_tmpfs_mount(entry) for entry in entries)}
+
+
+def _tmpfs_mount(node: Node) -> Mount:
+    path, _, options = node.text().partition(":")
+    if not path.startswith("/"):
+        node.reject(f"'{path}' is not an absolute path")
+    size = 0
+    for option in filter(None, options.split(",")):
+        key, _, value = option.partition("=")
+        if key == "size":
+            size = replace(node, value=value).size()
+        else:
+            node.reject(f"'{option}' is not accepted", "only size= can be said")
+    return Mount("tmpfs", path, size=size)
 
 
 def _files(kind: str, folder: str) -> Callable[[Node], dict[str, object]]:
@@ -314,6 +317,8 @@ def _restart(node: Node) -> dict[str, object]:
 
 def _logging(node: Node) -> dict[str, object]:
     keys = node.mapping(("driver", "options"))
+    if "options" in keys and "driver" not in keys:
+        node.reject("options need a driver", "add driver: json-file, local or journald")
     return {
         "logging_driver": keys["driver"].choice(("json-file", "local", "journald")) if "driver" in keys else "",
         "logging": pairs(keys["options"]) if "options" in keys else {},
@@ -331,6 +336,8 @@ def _ulimits(node: Node) -> dict[str, object]:
     for name, value in node.mapping().items():
         if isinstance(value.value, Mapping):
             keys = value.mapping(("soft", "hard"))
+            if len(keys) < 2:
+                value.reject("needs soft and hard", "write both, or one number for both")
             soft, hard = (keys[key].integer() if key in keys else 0 for key in ("soft", "hard"))
         else:
             soft = hard = value.integer()
@@ -339,14 +346,14 @@ def _ulimits(node: Node) -> dict[str, object]:
 
 
 SERVICE_KEYS: dict[str, Callable[[Node], dict[str, object]]] = {
-    "image": _text("image"),
+    "image": _image,
     "command": _words("command"),
     "entrypoint": _words("entrypoint"),
-    "environment": _pairs("environment"),
+    "environment": lambda node: {"environment": pairs(node)},
     "user": _text("user"),
     "working_dir": _text("working_dir"),
     "hostname": _text("hostname"),
-    "labels": _pairs("labels"),
+    "labels": _labels,
     "ports": _ports,
     "expose": _expose,
     "networks": _networks,
@@ -364,8 +371,8 @@ SERVICE_KEYS: dict[str, Callable[[Node], dict[str, object]]] = {
     "cap_add": _texts("cap_add"),
     "cap_drop": _texts("cap_drop"),
     "security_opt": _texts("security_opt"),
-    "mem_limit": lambda node: {"mem_limit": node.size()},
-    "cpus": lambda node: {"cpus": node.number()},
+    "mem_limit": _limit("mem_limit", Node.size),
+    "cpus": _limit("cpus", Node.number),
     "pids_limit": lambda node: {"pids_limit": node.integer(256, least=1)},
     "logging": _logging,
     "extra_hosts": _extra_hosts,

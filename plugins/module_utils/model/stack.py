@@ -15,6 +15,8 @@ from .service import NAME_PATTERN, Attachment, Service, parse_service
 from .smoke import SmokeTest, parse_smoke
 
 RELEASE_MARK = "${RELEASE}"
+_STACK_NAME = r"[a-z0-9][a-z0-9-]*"
+_SECRET_NAME = r"[A-Z][A-Z0-9_]*"
 _RELEASED_IMAGE = r":(\$\{RELEASE\}|sha-[0-9a-f]{7,40})$"
 
 
@@ -117,8 +119,11 @@ def parse_stack(node: Node) -> Stack:
 
     Raises InvalidInput with everything that is wrong, each with its path and line.
     """
+    if node.value is not None and not isinstance(node.value, Mapping):
+        node.mapping()
+        node.finish()
     keys = node.mapping(("name", "services", "networks", "volumes", "configs", "secrets", "x-ops"))
-    name = keys["name"].text(pattern=NAME_PATTERN, hint="a stack name") if "name" in keys else ""
+    name = keys["name"].text(pattern=_STACK_NAME, hint="a stack name") if "name" in keys else ""
     if not name:
         node.reject("a stack needs a name", "add name: <stack>")
     if "services" not in keys or not keys["services"].value:
@@ -145,7 +150,14 @@ def parse_tree(tree: Mapping[str, Any], source: str = "stack file") -> Stack:
 
 
 def _section(keys: Mapping[str, Node], name: str) -> dict[str, Node]:
-    return keys[name].mapping() if name in keys else {}
+    found = keys[name].mapping() if name in keys else {}
+    # Names become paths and names at the engine.
+    pattern = _SECRET_NAME if name == "secrets" else NAME_PATTERN
+    for key, node in found.items():
+        if name != "services" and not re.fullmatch(pattern, key):
+            capital = "upper" if name == "secrets" else "lower"
+            node.reject(f"'{key}' is not a {name[:-1]}'s name", f"use {capital}-case letters, digits and '_'")
+    return found
 
 
 def _network(stack: str, key: str, node: Node) -> Network:
@@ -193,16 +205,23 @@ def _migration(node: Node) -> Migration:
     return Migration(keys["service"].text(), keys["command"].texts(), timeout)
 
 
+def _once(node: Node, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            node.reject(f"'{name}' is named twice", "name it once")
+    return tuple(dict.fromkeys(names))
+
+
 _OPS_READERS: dict[str, Callable[[Node], Any]] = {
     "summary": lambda node: node.text(),
-    "releases": lambda node: node.texts(),
+    "releases": lambda node: _once(node, node.texts()),
     "routes": parse_routes,
-    "release_header": lambda node: node.text(),
+    "release_header": lambda node: node.text(Ops.release_header, pattern=r"[A-Za-z0-9-]+", hint="a header's name"),
     "smoke": parse_smoke,
     "database": parse_database,
     "migrate": _migration,
     "backup": parse_backup,
-    "drain_limit": lambda node: node.seconds(),
+    "drain_limit": lambda node: node.seconds(Ops.drain_limit),
     "standby": lambda node: node.choice(("running", "stopped"), "running"),
 }
 
@@ -226,6 +245,8 @@ def _check_ops(stack: Stack, node: Node) -> None:
     for key, kind, name, known in used:
         if name not in known:
             node.child(key, None).reject(f"there is no {kind} '{name}'")
+    if ops.routes and not ops.releases:
+        node.child("routes", None).reject("routes are placed by a release", "name the service under x-ops.releases")
     if ops.database:
         reject_unknown_references(
             node.child("database", node.value.get("database")),
@@ -247,8 +268,14 @@ def _check_service(stack: Stack, service: Service, node: Node) -> None:
             node.reject(f"there is no {kind} '{name}'", f"declare it under {kind}s:")
     if service.name in stack.ops.releases and not re.search(_RELEASED_IMAGE, service.image):
         node.child("image", None).reject("the image of a released service ends in :${RELEASE}")
+    if service.name in stack.ops.releases and service.ports:
+        node.child("ports", None).reject(
+            "a released service cannot publish a port: two releases run side by side", "give it a route under x-ops"
+        )
     if service.name in _waited_for(stack, service.name):
-        node.child("depends_on", None).reject(f"'{service.name}' waits, through others, for itself")
+        node.child("depends_on", None).reject(
+            f"'{service.name}' waits for itself, directly or through others", "take one of the dependencies away"
+        )
 
 
 def _waited_for(stack: Stack, name: str) -> set[str]:
