@@ -1,0 +1,111 @@
+"""Where a rollback leads, and whether a deploy has anything to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.release import Release, StackState, release_from, state_from
+from plugins.module_utils.plan.release import live_since, rollback_target, same_release, was_live
+
+
+def release(number: int, sha: str = "") -> Release:
+    return Release(
+        number=number,
+        stack="shop",
+        release=sha or f"sha-{number:07d}",
+        digests={"web": "sha256:1"},
+        tree={},
+        definition="d",
+        secrets="s",
+        created_at="2026-11-22T00:00:00.000Z",
+    )
+
+
+RECORDS = [release(number) for number in range(1, 6)]
+RECORDS[4] = release(5, "sha-0000002")  # the same commit as release 2, deployed again
+
+
+def done(*numbers: int) -> list[dict[str, Any]]:
+    return [{"number": number, "outcome": "done", "at": f"at {number}"} for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("live", "bad", "history", "asked", "number"),
+    [
+        (3, (), done(1, 2, 3), {}, 2),
+        (3, (), done(1, 2, 3), {"steps": 2}, 1),
+        (3, (2,), done(1, 2, 3), {}, 1),
+        (4, (), done(1, 2, 4), {}, 2),  # release 3 never took traffic
+        (2, (), done(1, 2, 3, 2), {}, 1),  # after a rollback: further back, not forward to 3
+        (2, (), done(1, 2, 3, 2), {"release": "sha-0000003"}, 3),
+        (5, (), done(1, 2, 3, 5), {"release": "sha-0000001"}, 1),
+        (4, (), done(1, 2, 4, 5), {"release": "sha-0000002"}, 5),  # the newest at that commit
+        (3, (), done(1, 2, 3), {"release": "sha-000000"}, 2),
+    ],
+)
+def test_where_a_rollback_leads(
+    live: int, bad: tuple[int, ...], history: list[dict[str, Any]], asked: dict[str, Any], number: int
+) -> None:
+    assert rollback_target(RECORDS, StackState(live=live, bad=bad), history, **asked).number == number
+
+
+@pytest.mark.parametrize(
+    ("live", "bad", "history", "asked", "says"),
+    [
+        (1, (), done(1), {}, "there is no good release 1 step back; there are: none"),
+        (2, (1,), done(1, 2), {}, "there is no good release 1 step back; there are: none"),
+        (3, (), done(1, 2, 3), {"steps": 3}, "there is no good release 3 steps back; there are: sha-0000002"),
+        (3, (), done(1, 2, 3), {"steps": 0}, "there is no good release 0 steps back"),
+        (3, (), done(1, 2, 3), {"steps": -1}, "there is no good release -1 steps back"),
+        (3, (2,), done(1, 2, 3), {"release": "sha-0000002"}, "there is no good release at sha-0000002"),
+        (2, (), done(1, 2), {"release": "sha-0000003"}, "there are: sha-0000001 (release 1)"),
+    ],
+)
+def test_where_no_rollback_leads(
+    live: int, bad: tuple[int, ...], history: list[dict[str, Any]], asked: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(OpsError, match=says.replace("(", r"\(").replace(")", r"\)")):
+        rollback_target(RECORDS, StackState(live=live, bad=bad), history, **asked)
+
+
+def test_failed_and_foreign_events_are_not_traffic() -> None:
+    history = [*done(1), {"number": 2, "outcome": "undone"}, {"outcome": "migrated"}, {"number": 3, "outcome": "died"}]
+    assert was_live(history) == {1}
+
+
+def test_live_since_the_last_time() -> None:
+    history = [*done(1, 2), {"number": 1, "outcome": "done", "at": "again"}]
+    assert live_since(history, 1) == "again"
+    assert live_since(history, 9) == ""
+
+
+def test_the_same_release() -> None:
+    one = release(1)
+    assert same_release(one, replace(one, number=9, created_at="later", by="x", why="y", tree={"other": 1}))
+    assert not same_release(None, one)
+
+
+@pytest.mark.parametrize(
+    "other", [{"release": "sha-fffffff"}, {"digests": {"web": "sha256:2"}}, {"definition": "e"}, {"secrets": "t"}]
+)
+def test_another_release(other: dict[str, Any]) -> None:
+    assert not same_release(release(1), replace(release(1), **other))
+
+
+def test_a_record_reads_back_and_names_what_it_lacks() -> None:
+    record = release(7).as_dict()
+    assert release_from(record) == release(7)
+    del record["digests"]
+    with pytest.raises(OpsError, match="record 7 of shop: the release record has no field 'digests'"):
+        release_from(record)
+
+
+def test_a_state_reads_back_and_refuses_what_it_does_not_know() -> None:
+    state = StackState(live=3, standby=2, last=4, bad=(1,))
+    assert state_from(state.as_dict()) == state
+    with pytest.raises(OpsError, match="unknown field watch"):
+        state_from({"live": 1, "watch": 2})

@@ -1,0 +1,78 @@
+"""Stack files, accepted and refused: the cases are data, in cases/*.yml."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.service import SERVICE_KEYS
+from tests.unit.core.core_parts import around, case_name, cases, read_stack, told
+
+ACCEPTED = cases("accepted_services")
+REFUSED = cases("refused_services")
+REFUSED_STACKS = cases("refused_stacks")
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=case_name)
+def test_a_key_is_read_in_every_form(case: dict[str, Any]) -> None:
+    service = read_stack(around(case["body"], declares=case.get("declares", ""))).services["web"]
+    found = json.loads(json.dumps(asdict(service)))
+    assert {key: found[key] for key in case["reads"]} == case["reads"]
+
+
+def test_no_accepted_key_is_without_a_case() -> None:
+    bodies = "\n".join(str(case["body"]) for case in ACCEPTED)
+    assert [key for key in SERVICE_KEYS if f"{key}:" not in bodies and key != "image"] == []
+
+
+def refused(text: str) -> list[str]:
+    with pytest.raises(OpsError) as caught:
+        read_stack(text)
+    return told(caught.value)
+
+
+def matches(found: list[str], says: list[str]) -> bool:
+    return len(found) == len(says) and all(part in error for part, error in zip(says, found, strict=True))
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=case_name)
+def test_a_wrong_key_is_refused_with_its_place(case: dict[str, Any]) -> None:
+    found = refused(around(case["body"], image=case.get("image", "registry/web:1")))
+    assert matches(found, case["says"]), "\n".join(found)
+
+
+@pytest.mark.parametrize("case", REFUSED_STACKS, ids=case_name)
+def test_a_wrong_file_is_refused_with_its_place(case: dict[str, Any]) -> None:
+    found = refused(case["file"])
+    assert matches(found, case["says"]), "\n".join(found)
+
+
+def test_a_released_stack_reads_whole() -> None:
+    stack = read_stack(
+        """
+name: shop
+services:
+  web: {image: "${REGISTRY}/shop:${RELEASE}", depends_on: [cache], networks: [edge]}
+  cache: {image: "${REGISTRY}/redis:7"}
+networks: {edge: {external: true}}
+volumes: {data: , shared: {name: everyones}}
+x-ops:
+  releases: [web]
+  routes: [{name: web, hosts: "${HOSTS}", service: web, port: 80}]
+  drain_limit: 1m
+  standby: stopped
+"""
+    )
+    assert [service.name for service in stack.start_order()] == ["cache", "web"]
+    assert [service.name for service in stack.released] == ["web"]
+    assert [service.name for service in stack.accessories] == ["cache"]
+    assert stack.services["web"].image == "registry.lab:5000/shop:${RELEASE}"
+    assert stack.network_of("edge") == "edge"
+    assert stack.network_of("default") == "shop_default"
+    assert {key: volume.name for key, volume in stack.volumes.items()} == {"data": "shop_data", "shared": "everyones"}
+    assert stack.ops.routes[0].hosts == ("shop.lab", "www.shop.lab")
+    assert (stack.ops.drain_limit, stack.ops.standby, stack.ops.release_header) == (60, "stopped", "X-Release")
