@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import threading
@@ -105,6 +106,30 @@ def test_nothing_in_the_storage_can_be_read_without_the_key(backup: Told, bucket
         body = each.get()["Body"].read()
         assert "顧客".encode() not in body
         assert b"customer" not in body
+
+
+def test_no_secret_is_seen_while_it_runs_nor_afterwards(estate: Estate, backup: Told) -> None:
+    known = json.loads((LAB / "secrets.json").read_text())
+    values = [known["staging/odoo18-database-password"], known["staging/backup-password"]]
+    values.append(json.loads(known["staging/backup-storage"])["secret_key"])
+    watching = threading.Event()
+    seen: list[str] = []
+
+    def look() -> None:
+        while not watching.wait(0.2):
+            seen.append(on_host("ps -e -o args --no-headers"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    told = estate.play("back_up", "-e", f"database={RICH}", "-vvv")
+    watching.set()
+    looking.join()
+    assert told.code == 0, told.text
+    assert any("pg_dump" in processes for processes in seen), "the dump was never seen running"
+    for value in values:
+        assert value not in told.text
+        assert value not in json.dumps(told.report)
+        assert not any(value in processes for processes in seen)
 
 
 def test_a_second_backup_sends_only_what_changed(estate: Estate, backup: Told) -> None:
