@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
@@ -13,6 +14,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "db.faults.lab"
+PASSWORD = "faults-correct-horse"
+NETWORK = "test-faults"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the application is told; the defaults are sound. ``password`` None leaves the file out."""
+
+    host: str = HOST
+    port: str = "5432"
+    user: str = "odoo"
+    password: str | None = PASSWORD
+    names: str = "acme"
+    tls: str = "verify-full"
+    ca: str | None = None
+    password_mode: int = 0o444
+    running: bool = True
 
 
 def until(ready: Callable[[], bool], limit_s: float, what: str) -> None:
@@ -84,7 +102,8 @@ def stack_tree(
     }  # fmt: skip
     return {
         "name": "odoo18",
-        "services": {"web": {"image": "registry.lab/odoo18:sha-19b9b98"}},
+        "services": {"web": {"image": "registry.lab/odoo18:sha-19b9b98", "networks": ["edge"]}},
+        "networks": {"edge": {"external": True, "name": NETWORK}},
         "configs": {"database_ca": {"content": ca}},
         "secrets": {"ODOO18_DATABASE_PASSWORD": {"environment": "ODOO18_DATABASE_PASSWORD"}},
         "x-ops": {

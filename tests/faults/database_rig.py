@@ -1,19 +1,16 @@
 """A real PostgreSQL with TLS, a real name server and a container that stands in for the application.
 
 Everything is on a network of its own, made from the lab's images, so that a fault disturbs nobody. Server, name server
-and network live for the whole suite; an application container is made for each fault: its settings are the fault.
+and network live for the whole suite; there is one application container for each kind of settings a fault needs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
-import re
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +22,16 @@ from plugins.module_utils.gateway.engine import Engine
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.namespace import run_inside
 from plugins.module_utils.model.stack import parse_tree
-from tests.faults.database_parts import HOST, Authority, hba, stack_tree, until
+from tests.faults.database_parts import HOST, NETWORK, PASSWORD, Authority, Settings, hba, stack_tree, until
+from tests.faults.database_recording import record_case
 
-PREFIX = "test-faults"
+PREFIX = NETWORK
 DATABASE_IMAGE = "seisei-lab/postgres:17"
 NAMES_IMAGE = "seisei-lab/dns:1"
-PASSWORD = "faults-correct-horse"
 ADMIN = "faults-administrator"
 ENVIRONMENT = "faults"
 _POSTGRES = "/usr/lib/postgresql/17/bin"
 _START_S = 30
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the application is told; the defaults are sound. ``password`` None leaves the file out."""
-
-    host: str = HOST
-    port: str = "5432"
-    user: str = "odoo"
-    password: str | None = PASSWORD
-    names: str = "acme"
-    tls: str = "verify-full"
-    ca: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    password_mode: int = 0o444
-    running: bool = True
 
 
 class Rig:
@@ -62,6 +43,7 @@ class Rig:
         self.record = record
         self.authority = Authority("faults authority")
         self._ending = contextlib.ExitStack()
+        self._applications: dict[Settings, str] = {}
 
     def __enter__(self) -> Rig:
         self._sweep()
@@ -274,9 +256,14 @@ class Rig:
             capture_output=True,
         )
 
-    @contextlib.contextmanager
-    def application(self, settings: Settings) -> Iterator[Any]:
-        """A container with the application's settings, that does nothing."""
+    def application(self, settings: Settings) -> str:
+        """The environment of a container with these settings, that does nothing. It stays for the next fault."""
+        if settings not in self._applications:
+            self._applications[settings] = f"{ENVIRONMENT}-{len(self._applications) + 1}"
+            self._make_application(settings, self._applications[settings])
+        return self._applications[settings]
+
+    def _make_application(self, settings: Settings, environment: str) -> None:
         variables = {
             "DB_HOST": settings.host,
             "DB_PORT": settings.port,
@@ -286,93 +273,79 @@ class Rig:
             "DB_SSLMODE": settings.tls,
             "DB_SSLROOTCERT": "/etc/faults/ca.pem",
         }
-        variables.update(settings.variables)
         container = self.client.containers.create(
             DATABASE_IMAGE,
             entrypoint=["sleep", "infinity"],
-            name=f"{PREFIX}-application",
+            name=f"{PREFIX}-application-{environment}",
             network=PREFIX,
             init=True,
             user="10001:10001",
             dns=[self.name_server],
             environment={name: value for name, value in variables.items() if value},
             labels={
-                "ops.seisei.environment": ENVIRONMENT,
+                "ops.seisei.environment": environment,
                 "ops.seisei.stack": "odoo18",
                 "ops.seisei.service": "web",
                 "ops.seisei.number": "1",
                 "ops.seisei.release": "sha-19b9b98",
             },
         )
+        ca = self.authority.pem if settings.ca is None else settings.ca
+        files = {"faults/ca.pem": (ca, 0o444)} if ca else {}
+        if settings.password is not None:
+            files["faults/password"] = (settings.password, settings.password_mode)
+        self.place(container, "/etc", {"faults/.keep": ("", 0o444), **files})
+        if settings.running:
+            container.start()
+
+    @contextlib.contextmanager
+    def neighbour(self, environment: str) -> Iterator[str]:
+        """Another container of the same stack on the same network; its name."""
+        labels = {"environment": environment, "stack": "odoo18", "service": "redis"}
+        container = self.client.containers.run(
+            DATABASE_IMAGE,
+            entrypoint=["sleep", "infinity"],
+            name=f"{PREFIX}-neighbour",
+            network=PREFIX,
+            init=True,
+            dns=[self.name_server],
+            labels={f"ops.seisei.{key}": value for key, value in labels.items()},
+            detach=True,
+        )
         try:
-            ca = self.authority.pem if settings.ca is None else settings.ca
-            files = {"faults/ca.pem": (ca, 0o444)} if ca else {}
-            if settings.password is not None:
-                files["faults/password"] = (settings.password, settings.password_mode)
-            self.place(container, "/etc", {"faults/.keep": ("", 0o444), **files})
-            if settings.running:
-                container.start()
-            yield container
+            yield str(container.name)
         finally:
             container.remove(force=True, v=True)
 
     def diagnose(
-        self, settings: Settings | None = None, *, name: str = "", blocked_limit_s: float = 5, **declared: Any
+        self,
+        settings: Settings | None = None,
+        *,
+        name: str = "",
+        environment: str = "",
+        blocked_limit_s: float = 5,
+        **declared: Any,
     ) -> Answer:
-        """Diagnose as the module does; recorded under ``name`` when a recording is made."""
-        with self.application(settings or Settings()):
-            answer = look(
-                Request(
-                    stack=parse_tree(stack_tree(self.authority.pem, **declared)),
-                    environment=ENVIRONMENT,
-                    password=PASSWORD,
-                    secret_id="faults/odoo18-database-password",
-                    foreign={"db.production.lab": "production"} if name == "wrong_server" else {},
-                    blocked_limit_s=blocked_limit_s,
-                ),
-                Engine(),
-                HostState(self.folder, self.folder),
-            )
-            if self.record and name:
-                self._record(self.record / f"{name}.json", answer, settings or Settings())
+        """Diagnose as the module does; recorded under ``name`` when a recording is made.
+
+        ``environment`` stands for one whose application there is not.
+        """
+        answer = look(
+            Request(
+                stack=parse_tree(stack_tree(self.authority.pem, **declared)),
+                environment=environment or self.application(settings or Settings()),
+                password=PASSWORD,
+                secret_id="faults/odoo18-database-password",
+                limit=f"--limit {ENVIRONMENT}",
+                foreign={"db.production.lab": "production"} if name == "wrong_server" else {},
+                blocked_limit_s=blocked_limit_s,
+            ),
+            Engine(),
+            HostState(self.folder, self.folder),
+        )
+        if self.record and name:
+            record_case(self.record / f"{name}.json", answer, settings or Settings(), self)
         return answer
-
-    def _record(self, path: Path, answer: Answer, settings: Settings) -> None:
-        diagnosis = answer.diagnosis
-        case = {
-            "verdict": diagnosis.verdict,
-            "code": diagnosis.code,
-            "databases": diagnosis.databases,
-            "warnings": len(diagnosis.warnings),
-            # What stops before the network has no counterpart there.
-            "libpq": "" if diagnosis.verdict in ("configuration", "dns") else self.libpq(settings),
-            "seen": [one.as_dict() for one in answer.seen],
-        }
-        text = json.dumps(case, indent=1, ensure_ascii=False)
-        for address, shown in ((self.address, "192.0.2.10"), (self.name_server, "192.0.2.53")):
-            text = re.sub(rf"\b{re.escape(address)}\b", shown, text)
-        network = self.address.rpartition(".")[0]
-        path.write_text(re.sub(rf"\b{re.escape(network)}\.\d+", "192.0.2.7", text) + "\n", encoding="utf-8")
-
-    def libpq(self, settings: Settings) -> str:
-        """What libpq says to the same settings, from outside; empty when it gets in."""
-        ca = self.folder / "libpq-ca.pem"
-        ca.write_text(settings.ca or self.authority.pem, encoding="utf-8")
-        try:
-            psycopg.connect(
-                host=settings.host or HOST,
-                hostaddr=self.address,
-                port=settings.port,
-                user=settings.user,
-                password=settings.password or "",
-                dbname=settings.names.split(",")[0],
-                sslmode=settings.tls,
-                sslrootcert=str(ca),
-                connect_timeout=2,
-            ).close()
-        except psycopg.Error as error:
-            return str(error).strip()
-        return ""
 
 
 _USUAL_RULE = "hostssl all all all scram-sha-256"

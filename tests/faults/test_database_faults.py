@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from plugins.module_utils.diagnose_database import Answer
-from tests.faults.database_parts import HOST, Authority, until
-from tests.faults.database_rig import PASSWORD, Rig, Settings
+from tests.faults.database_parts import HOST, PASSWORD, Authority, Settings, until
+from tests.faults.database_rig import Rig
 
 pytestmark = pytest.mark.lab
 
@@ -357,3 +357,12 @@ def test_an_application_that_does_not_run(rig: Rig) -> None:
     assert warned(answer, "does not run (state created")
     assert warned(answer, "seen from the host itself")
     assert answer.diagnosis.code == "password_file_missing"
+
+
+def test_a_neighbour_lends_its_network(rig: Rig) -> None:
+    """The name is known to that network's name server only: the host would not find it."""
+    with rig.neighbour("faults-gone") as name:
+        answer = rig.diagnose(environment="faults-gone")
+    assert answer.diagnosis.healthy, "\n".join(answer.lines)
+    assert warned(answer, f"seen from container {name}, which shares a network with it")
+    assert warned(answer, "there is no container of service web")
