@@ -107,7 +107,7 @@ def folders(*names: str) -> list[str]:
 
 def phases() -> list[Phase]:
     """What there is to run, in order."""
-    workers = ("-n", str(os.cpu_count() or 2))
+    workers = ("-n", str(os.cpu_count() or 2), "--dist", "loadgroup")
     lab = str(ROOT / "molecule" / "lab")
     return [
         Phase("check", lambda: command("python", "bin/check.py")),
