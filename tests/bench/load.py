@@ -101,13 +101,16 @@ class _OneAddress(AbstractResolver):
         """Nothing is held."""
 
 
+# Half ask for the page, some of them over a new connection; one is slow, so that something is always under way.
+_ROUND = (
+    "page", "new connection", "quick", "upload", "page", "quick", "new connection", "slow", "page", "quick",
+    "page", "new connection", "quick", "upload", "page", "quick", "new connection", "page", "page", "quick",
+)  # fmt: skip
+
+
 def kind_of(number: int) -> str:
-    """What the request with this number is: of each 20, one is slow, two carry a body, four open a connection."""
-    if number % 20 == 7:
-        return "slow"
-    if number % 10 == 3:
-        return "upload"
-    return "new connection" if number % 5 == 1 else "page"
+    """What the request with this number is."""
+    return _ROUND[number % len(_ROUND)]
 
 
 class Load:
@@ -189,7 +192,7 @@ class Load:
 
     async def _exchange(self, session: aiohttp.ClientSession, kind: str, connections: list[None]) -> tuple[str, str]:
         """One request, its answer read to the end: the release that answered, and what was wrong (empty: nothing)."""
-        paths = {"slow": f"/slow?seconds={SLOW_S:g}", "upload": "/upload"}
+        paths = {"slow": f"/slow?seconds={SLOW_S:g}", "upload": "/upload", "quick": "/whoami"}
         url = f"https://{self._target.host}:{self._target.port}{paths.get(kind, self._target.path)}"
         method, body = ("POST", UPLOAD) if kind == "upload" else ("GET", None)
         request = session.request(method, url, data=body, allow_redirects=False, trace_request_ctx=connections)
@@ -229,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", required=True, help="name to ask for, as in the certificate")
     parser.add_argument("--address", required=True, help="address the packets go to, of the lab or loopback")
     parser.add_argument("--port", type=int, default=443)
-    parser.add_argument("--path", default="/", help="the page that most requests ask for (/)")
+    parser.add_argument("--path", default="/", help="the page that half of the requests ask for (/)")
     parser.add_argument("--rate", type=float, default=60, help="requests per second (60)")
     parser.add_argument("--seconds", type=float, default=10, help="how long (10)")
     parser.add_argument("--ca", type=Path, help="file of the trusted certificates (the lab's ACME root)")

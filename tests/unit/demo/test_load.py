@@ -95,9 +95,9 @@ def test_every_kind_of_request_is_sent_and_answered(shop: Shop) -> None:
         wait_for(load, 40)
     figures = load.figures()
     assert (figures.failed, figures.problems, figures.resent) == (0, {}, 0)
-    assert figures.kinds.keys() == {"page", "slow", "upload", "new connection"}
+    assert figures.kinds.keys() == {"page", "quick", "slow", "upload", "new connection"}
     assert figures.releases == {"sha-aaaaaaa": figures.requests}
-    assert shop.paths == {"/", "/slow?seconds=1", "/upload"}
+    assert shop.paths == {"/", "/whoami", "/slow?seconds=1", "/upload"}
 
 
 def test_a_switch_is_seen_when_it_happens(shop: Shop) -> None:
