@@ -11,38 +11,12 @@ description:
   - Runs the command that the stack declares under C(x-ops.migrate) in a container of the release, with its environment,
     networks and secrets. The live release goes on serving, whatever happens.
 author: Seisei operations (@seisei)
+extends_documentation_fragment: [seisei.ops.filled_in]
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
   release:
     description: The release whose migrations are to be applied.
     type: str
     required: true
-  reason:
-    description: Why; goes into history.
-    type: str
-    default: ''
-  entry:
-    description: Filled in by the action plugin. The stack's resolved tree and digests.
-    type: dict
-  secrets:
-    description: Filled in by the action plugin.
-    type: dict
-    default: {}
-  registry_auth:
-    description: Filled in by the action plugin.
-    type: dict
-    default: {}
-  environment_name:
-    description: Filled in by the action plugin.
-    type: str
-    default: ''
-  requested_by:
-    description: Filled in by the action plugin. Who runs the playbook.
-    type: str
-    default: ''
 attributes:
   check_mode:
     description: Says what would be run.
@@ -68,8 +42,8 @@ report:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.hands import host_for, request_from
-from ..module_utils.model.errors import OpsError
 from ..module_utils.release import migrate
 
 
@@ -77,26 +51,18 @@ def main() -> None:
     """Spec, read, plan, apply, exit."""
     module = AnsibleModule(
         argument_spec={
-            "stack": {"type": "str", "required": True},
+            **RELEASE_OPTIONS,
             "release": {"type": "str", "required": True},
-            "reason": {"type": "str", "default": ""},
-            "entry": {"type": "dict"},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "registry_auth": {"type": "dict", "default": {}, "no_log": True},
-            "environment_name": {"type": "str", "default": ""},
-            "requested_by": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         host = host_for(given["environment_name"], given["registry_auth"])
         result, said = migrate(host, request_from(host, given), given["release"], rehearse=module.check_mode)
         output = result.output if result else ""
         report = {"output": output, "seconds": round(result.seconds, 2)} if result else {}
         module.exit_json(changed=True, display=[*said, *output.splitlines()[-6:]], report=report)
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":

@@ -13,11 +13,8 @@ description:
   - A failure before the switch removes the candidate and nobody saw anything; after it, the edge goes back first.
   - An action plugin of the same name resolves the release to digests on the controller; what runs is a digest.
 author: Seisei operations (@seisei)
+extends_documentation_fragment: [seisei.ops.filled_in]
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
   state:
     description: C(deployed) brings the stack to O(release); C(rolled_back) returns to an earlier release.
     type: str
@@ -31,29 +28,6 @@ options:
     description: How many good releases to go back.
     type: int
     default: 1
-  reason:
-    description: Why; goes into history.
-    type: str
-    default: ''
-  entry:
-    description: Filled in by the action plugin. The stack's resolved tree and digests.
-    type: dict
-  secrets:
-    description: Filled in by the action plugin.
-    type: dict
-    default: {}
-  registry_auth:
-    description: Filled in by the action plugin.
-    type: dict
-    default: {}
-  environment_name:
-    description: Filled in by the action plugin.
-    type: str
-    default: ''
-  requested_by:
-    description: Filled in by the action plugin. Who runs the playbook.
-    type: str
-    default: ''
 attributes:
   check_mode:
     description: Says from which release to which, without touching anything.
@@ -88,8 +62,8 @@ import signal
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.hands import host_for, request_from
-from ..module_utils.model.errors import OpsError
 from ..module_utils.release import deploy, roll_back
 from ..module_utils.report import told
 
@@ -98,23 +72,17 @@ def main() -> None:
     """Spec, read, plan, apply, exit."""
     module = AnsibleModule(
         argument_spec={
-            "stack": {"type": "str", "required": True},
+            **RELEASE_OPTIONS,
             "state": {"type": "str", "choices": ["deployed", "rolled_back"], "default": "deployed"},
             "release": {"type": "str", "default": ""},
             "steps": {"type": "int", "default": 1},
-            "reason": {"type": "str", "default": ""},
-            "entry": {"type": "dict"},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "registry_auth": {"type": "dict", "default": {}, "no_log": True},
-            "environment_name": {"type": "str", "default": ""},
-            "requested_by": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     given = module.params
     # The operator's connection may go; what was begun here is finished or undone all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with failures_told(module):
         host = host_for(given["environment_name"], given["registry_auth"])
         request = request_from(host, given)
         if given["state"] == "deployed":
@@ -123,8 +91,6 @@ def main() -> None:
             steps, sha = given["steps"], given["release"]
             receipt, said = roll_back(host, request, steps=steps, sha=sha, rehearse=module.check_mode)
         module.exit_json(**told(receipt, said))
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ rows:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.doorway import failures_told
 from ..module_utils.hands import host_for
-from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import parse_tree
 from ..module_utils.release import events, status
 
@@ -75,7 +75,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         host = host_for(given["environment_name"], {})
         stacks = [parse_tree(entry["tree"], entry["name"]) for entry in given["stacks"]]
         if given["history"]:
@@ -83,8 +83,6 @@ def main() -> None:
         else:
             rows = [status(host, stack) for stack in stacks]
         module.exit_json(changed=False, rows=rows)
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ report:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.converge import converge
+from ..module_utils.doorway import failures_told
 from ..module_utils.hands import host_for
-from ..module_utils.model.errors import OpsError
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         result = converge(
             host_for(given["environment_name"], given["registry_auth"]),
             given["stacks"],
@@ -101,8 +101,6 @@ def main() -> None:
         if result.get("error"):
             module.fail_json(**result)
         module.exit_json(**result)
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":
