@@ -36,9 +36,9 @@ class PlayTally:
     def summary(self) -> str:
         """``Provision the hosts: 2 hosts, 24 steps, 9 changed, 43.1 s``"""
         trouble = f", {self.failed} failed" if self.failed else ""
-        hosts = "1 host" if len(self.hosts) == 1 else f"{len(self.hosts)} hosts"
+        hosts, steps = _count(len(self.hosts), "host"), _count(self.steps, "step")
         seconds = time.monotonic() - self.began
-        return f"{self.name}: {hosts}, {self.steps} steps, {self.changed} changed{trouble}, {seconds:.1f} s"
+        return f"{self.name}: {hosts}, {steps}, {self.changed} changed{trouble}, {seconds:.1f} s"
 
 
 class View(Protocol):
@@ -112,6 +112,10 @@ class PlainView:
 
     def _elapsed(self) -> str:
         return f"{time.monotonic() - self._began:6.1f}s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def told_lines(outcome: Outcome) -> list[str]:
