@@ -236,7 +236,7 @@ STORAGE_FAULTS = [
     (
         {"password_secret": "staging/ocr-gemini-api-key"},
         "the backup key does not open this repository",
-        "BACKUP_PASSWORD",
+        "object_storage.password_secret",
     ),
     ({"password_secret": "staging/no-such-secret"}, "staging/no-such-secret", "Next"),
     ({"endpoint": "https://10.213.0.4:5999"}, "the object storage cannot be reached", "object_storage.endpoint"),
