@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
+from ..model.errors import InvalidInput, OpsError
 from ..model.release import Release
 from ..model.service import Service
-from ..model.stack import Stack, parse_tree
+from ..model.stack import Network, Stack, Volume, parse_tree
 from .containers import config_path, container_name, differences, wanted_container
 from .edge import compile_stack
 
@@ -111,7 +112,11 @@ class Observed:
 
 
 def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: str) -> Plan:
-    """All that has to be done so that the host equals its declaration. Nothing that is not declared is touched."""
+    """All that has to be done so that the host equals its declaration. Nothing that is not declared is touched.
+
+    Raises InvalidInput when two stacks would call a container by the same name.
+    """
+    _refuse_shared_names(wanted)
     steps: dict[str, Step] = {}
     notes: list[str] = []
     for one in sorted(wanted, key=lambda w: w.stack.name != EDGE):
@@ -120,6 +125,19 @@ def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: 
             steps.setdefault(step.id, step)
         notes += planner.notes
     return Plan(_without_absent(steps.values()), tuple(notes))
+
+
+def _refuse_shared_names(wanted: Sequence[WantedStack]) -> None:
+    """Service ``b-c`` of stack ``a`` and service ``c`` of stack ``a-b`` would replace each other for ever."""
+    owners: dict[str, str] = {}
+    faults = []
+    for stack in (one.stack for one in wanted):
+        for name in (container_name(stack.name, service) for service in stack.services):
+            if owners.setdefault(name, stack.name) != stack.name:
+                what = f"stacks '{owners[name]}' and '{stack.name}' would both have a container '{name}'"
+                faults.append(OpsError(what, where=f"stack {stack.name}", do="name one of the services otherwise"))
+    if faults:
+        raise InvalidInput(faults)
 
 
 def _without_absent(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -171,20 +189,36 @@ class _StackPlanner:
     def _ground(self) -> Iterator[Step]:
         if self.stack.name == EDGE and not self.observed.edge_ready:
             yield self._step(GROUND, "prepare edge", EDGE, "directories or ground configuration missing")
-        for network in self.stack.networks.values():
-            if not network.external and network.name not in self.observed.networks:
-                yield self._step(GROUND, "create network", network.name, "missing", detail=network)
-        for volume in self.stack.volumes.values():
-            if volume.name not in self.observed.volumes:
-                yield self._step(GROUND, "create volume", volume.name, "missing", detail=volume)
-        for name, content in self.stack.configs.items():
-            path = config_path(self.stack.name, name, content)
-            if path not in self.observed.configs:
-                yield self._step(GROUND, "place config", path, "new content", detail=content)
+        yield from self._places(self.stack.networks.values(), self.stack.volumes.values(), self.stack.configs)
         if self.stack.secrets and self.observed.secrets.get(self.stack.name) != self.wanted.secrets_mark:
             reason = "changed" if self.stack.name in self.observed.secrets else "missing"
             yield self._step(GROUND, "place secrets", self.stack.name, reason)
         yield from self._pulls()
+
+    def _places(
+        self, networks: Iterable[Network], volumes: Iterable[Volume], configs: Mapping[str, str]
+    ) -> Iterator[Step]:
+        for network in networks:
+            if not network.external and network.name not in self.observed.networks:
+                yield self._step(GROUND, "create network", network.name, "missing", detail=network)
+        for volume in volumes:
+            if volume.name not in self.observed.volumes:
+                yield self._step(GROUND, "create volume", volume.name, "missing", detail=volume)
+        for name, content in configs.items():
+            path = config_path(self.stack.name, name, content)
+            if path not in self.observed.configs:
+                yield self._step(GROUND, "place config", path, "missing", detail=content)
+
+    def _places_of(self, recorded: Stack) -> Iterator[Step]:
+        """What the released services of a recorded stack stand on, though its file may not declare it any more."""
+        networks = {a.network for service in recorded.released for a in service.networks}
+        volumes = {m.source for service in recorded.released for m in service.mounts if m.kind == "volume"}
+        configs = {f.source for service in recorded.released for f in service.files if f.kind == "config"}
+        yield from self._places(
+            [recorded.networks[name] for name in sorted(networks)],
+            [recorded.volumes[name] for name in sorted(volumes)],
+            {name: recorded.configs[name] for name in sorted(configs)},
+        )
 
     def _pulls(self) -> Iterator[Step]:
         for service in self.stack.accessories:
@@ -213,7 +247,9 @@ class _StackPlanner:
         else:
             for network in sorted(wanted.networks.keys() - found.networks):
                 detail = (wanted, network)
-                yield self._step(part, "connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
+                connect = self._step(part, "connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
+                yield connect
+                before |= {connect.id}
             if found.running and found.health not in ("", "healthy"):
                 yield self._step(part, "await", wanted.name, f"it is {found.health}", before)
             if found.running:
@@ -245,6 +281,9 @@ class _StackPlanner:
         stack = parse_tree(live.tree, f"record {live.number} of {self.stack.name}")
         addresses = {service.name: container_name(stack.name, service.name) for service in stack.accessories}
         awaits = set(after)
+        places = list(self._places_of(stack))
+        yield from places
+        self.ground |= {step.id for step in places}
         for service in stack.released:
             container = wanted_container(
                 stack,
