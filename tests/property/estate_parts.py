@@ -1,0 +1,70 @@
+"""A small estate for properties: the edge, a stack with releases and all a stack can have, and one of accessories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plugins.module_utils.model.stack import parse_tree
+from plugins.module_utils.plan.stacks import WantedStack
+from tests.property.simulated_host import ENVIRONMENT, SimulatedHost, release_of
+
+EDGE_TREE: dict[str, Any] = {
+    "name": "edge",
+    "services": {"traefik": {"image": "r/traefik:3", "networks": ["edge"]}},
+    "networks": {"edge": {"name": "edge"}},
+}
+SHOP_TREE: dict[str, Any] = {
+    "name": "shop",
+    "services": {
+        "web": {
+            "image": "r/shop:${RELEASE}",
+            "networks": ["back", "edge"],
+            "volumes": ["files:/files"],
+            "configs": ["ca"],
+            "secrets": ["KEY"],
+            "depends_on": ["cache"],
+            "healthcheck": {"test": "true"},
+        },
+        "job": {"image": "r/job:${RELEASE}", "networks": ["back"]},
+        "cache": {"image": "r/redis:7", "networks": ["back"], "volumes": ["cache:/data"], "depends_on": ["base"]},
+        "base": {"image": "r/base:1", "networks": ["back"], "secrets": ["KEY"], "healthcheck": {"test": "true"}},
+    },
+    "networks": {"back": {"internal": True}, "edge": {"external": True}},
+    "volumes": {"files": {}, "cache": {}},
+    "configs": {"ca": {"content": "one"}},
+    "secrets": {"KEY": {"environment": "KEY"}},
+    "x-ops": {"releases": ["web", "job"], "routes": [{"name": "w", "hosts": "shop.lab", "service": "web", "port": 80}]},
+}
+TOOLS_TREE: dict[str, Any] = {
+    "name": "tools",
+    "services": {
+        "a": {"image": "r/redis:7", "depends_on": ["b"]},
+        "b": {"image": "r/tool:1", "configs": ["settings"]},
+    },
+    "configs": {"settings": {"content": "x"}},
+}
+SHA = "sha-1111111"
+
+
+def wanted(tree: dict[str, Any], *, mark: str = "m1", baseline: str = "") -> WantedStack:
+    """A declared stack with a digest for everything it names."""
+    stack = parse_tree(tree)
+    digests = {service.image: f"sha256:{service.name}" for service in stack.accessories}
+    digests |= {service.name: f"sha256:{service.name}" for service in stack.released}
+    return WantedStack(stack, digests, baseline, mark if stack.secrets else "")
+
+
+def estate(*, mark: str = "m1", shop: dict[str, Any] | None = None, baseline: str = SHA) -> list[WantedStack]:
+    """All three stacks."""
+    shop_stack = wanted(shop or SHOP_TREE, mark=mark, baseline=baseline)
+    return [shop_stack, wanted(TOOLS_TREE), wanted(EDGE_TREE)]
+
+
+def bare(stacks: list[WantedStack]) -> SimulatedHost:
+    """A host with nothing of ours, and something of others."""
+    host = SimulatedHost(networks={"bridge", "theirs"}, volumes={"theirs"})
+    host.wanted_marks = {one.stack.name: one.secrets_mark for one in stacks}
+    return host
+
+
+__all__ = ["ENVIRONMENT", "SHA", "SHOP_TREE", "bare", "estate", "release_of", "wanted"]
