@@ -124,9 +124,7 @@ def main() -> None:
         )
         answer = look(request, Engine(), HostState())
         report = {**answer.diagnosis.as_dict(), "diagnose_s": answer.seconds}
-        module.exit_json(
-            changed=False, healthy=answer.diagnosis.healthy, report=report, display=list(answer.lines)
-        )
+        module.exit_json(changed=False, healthy=answer.diagnosis.healthy, report=report, display=list(answer.lines))
     except OpsError as error:
         module.fail_json(msg=str(error), error=error.as_dict())
 

@@ -57,7 +57,7 @@ SERVER: dict[str, Cause] = {
     "database_privilege": broken(
         "database",
         "'{user}' may not connect to '{database}' (no CONNECT privilege)",
-        "grant it: {admin} -c 'grant connect on database \"{database}\" to \"{user}\"'; then {again}",
+        'grant it: {admin} -c \'grant connect on database "{database}" to "{user}"\'; then {again}',
     ),
     "database_closed": broken(
         "database",
@@ -152,7 +152,7 @@ SERVER: dict[str, Cause] = {
     "timeout_short": warning(
         "query",
         "statements of '{user}' are cancelled after {statement_timeout_ms} ms",
-        "see whether that is meant: alter role \"{user}\" reset statement_timeout",
+        'see whether that is meant: alter role "{user}" reset statement_timeout',
     ),
     "slow": warning(
         "query",

@@ -33,9 +33,7 @@ class Declared:
     def connection(self) -> Connection:
         """The declared settings as they stand, for an application that was never started."""
         block = self.database
-        return Connection(
-            block.address, block.port, block.user, block.names, self.password, block.tls, self.ca
-        )
+        return Connection(block.address, block.port, block.user, block.names, self.password, block.tls, self.ca)
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ def _told(declared: Declared, container: Container, connection: Connection) -> l
 class _Reader:
     """Collects findings on the way through the fields; each method settles one of them."""
 
-    def __init__(
-        self, declared: Declared, container: Container, files: Mapping[str, FileSeen], now: float
-    ) -> None:
+    def __init__(self, declared: Declared, container: Container, files: Mapping[str, FileSeen], now: float) -> None:
         self.declared = declared
         self.block = declared.database
         self.told = declared.database.configured_by
@@ -171,9 +167,7 @@ class _Reader:
         """One field from its own variable or from the address; two that differ are a contradiction."""
         variable, own, shared = getattr(self.told, key), self._value(key), self.address.get(key, "")
         if own and shared and own != shared:
-            self._fail(
-                "contradiction", variable=variable, value=own, other_variable=self.told.url, other_value=shared
-            )
+            self._fail("contradiction", variable=variable, value=own, other_variable=self.told.url, other_value=shared)
         if own or shared:
             return own or shared
         # A variable the application knows and was not given: only host and role have no sensible default.

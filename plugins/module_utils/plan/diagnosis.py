@@ -296,9 +296,7 @@ def _cause(first: _Finding, warnings: Sequence[_Finding]) -> str:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def _layer(
-    name: str, seen: Sequence[Observation], findings: Sequence[_Finding], first: _Finding | None
-) -> Layer:
+def _layer(name: str, seen: Sequence[Observation], findings: Sequence[_Finding], first: _Finding | None) -> Layer:
     here = [one for one in seen if one.layer == name]
     told = [one for one in findings if one.layer == name]
     if first and LAYERS.index(first.layer) < LAYERS.index(name) and not any(one.ok for one in here):
@@ -319,9 +317,7 @@ def _raw(one: Observation) -> list[str]:
     return [*one.facts.get("asked", ()), *one.facts.get("tried", ())]
 
 
-def _databases(
-    names: Sequence[str], seen: Sequence[Observation], broken: Sequence[_Finding]
-) -> dict[str, str]:
+def _databases(names: Sequence[str], seen: Sequence[Observation], broken: Sequence[_Finding]) -> dict[str, str]:
     through = {one.database for one in seen if one.layer == "query" and one.ok}
     failed = {one.database: one.code for one in reversed(broken) if one.database}
     return {name: failed.get(name) or (OK if name in through else NOT_REACHED) for name in names}
