@@ -77,7 +77,13 @@ class ContainerRuntime:
                 self.engine.start(container.name)
 
     def wait_ready(self, release: Release, limit_s: float) -> float:
-        return max(self.engine.wait_healthy(container.name, limit_s) for container in self._containers(release))
+        try:
+            return max(self.engine.wait_healthy(container.name, limit_s) for container in self._containers(release))
+        except OpsError as error:
+            # Its container is about to be removed, so the engine's own advice, to read its log, could not be followed.
+            raise OpsError(
+                error.what, where=error.where, do="nobody saw it; mend the release, or what it needs, and deploy again"
+            ) from error
 
     def addresses(self, release: Release) -> Mapping[str, str]:
         stack = self._stack(release)

@@ -28,6 +28,9 @@ from ..module_utils.plan.smoke import unplaced
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ROOT / "inventories" / "stacks"
 
+# A shell's exit code for a child that a signal ended is this plus the signal's number.
+_KILLED = 128
+
 _stores: dict[Any, SecretStore] = {}  # one per worker process and environment
 
 
@@ -188,9 +191,23 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         }
 
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one of our modules on the host."""
+        """Run one of our modules on the host.
+
+        Raises OpsError when it was killed there before it could answer.
+        """
         result: dict[str, Any] = self._execute_module(
             module_name=f"seisei.ops.{name}", module_args=dict(arguments), task_vars=self.task_vars
         )
         result.pop("invocation", None)  # it would repeat the whole estate in every report
+        if result.get("failed") and int(result.get("rc") or 0) > _KILLED:
+            raise OpsError(
+                f"the run on the host was cut off before it could answer ({_last_line(result)})",
+                where=str(self.task_vars.get("inventory_hostname", "?")),
+                do="run the same again: it finds what was begun, and finishes or undoes it",
+            )
         return result
+
+
+def _last_line(result: Mapping[str, Any]) -> str:
+    said = str(result.get("module_stderr") or "").strip().splitlines()
+    return said[-1].strip() if said else f"exit code {result['rc']}"

@@ -182,6 +182,7 @@ def test_a_release_that_is_not_healthy_never_gets_traffic_and_a_second_deploy_wa
     assert run.code == 2
     line = run.line("the container is unhealthy")
     assert "broken on purpose" in line
+    assert "Next: nobody saw it; mend the release" in line
     figures = visitors.figures()
     assert figures.failed == 0, figures
     assert {sample.release for sample in visitors.samples} == {GOOD}
@@ -253,7 +254,8 @@ def test_a_run_killed_before_the_switch_is_cleared_away_by_convergence() -> None
     before = snapshot(HOST, STACK)
     with killing(STACK, "wait for health", "begin"):
         run = deploy(STACK, BETTER)
-    assert run.code != 0
+    assert run.code == 2
+    assert "Next: run the same again" in run.line(f"{HOST}: the run on the host was cut off before it could answer (")
     died = snapshot(HOST, STACK)
     assert set(containers(died)) > set(containers(before))
     assert visit(NAME).release == GOOD
@@ -269,7 +271,8 @@ def test_a_run_killed_after_the_switch_is_mended_by_the_next_deploy() -> None:
     before = snapshot(HOST, STACK)
     with killing(STACK, "switch the edge", "done"):
         run = deploy(STACK, BETTER)
-    assert run.code != 0
+    assert run.code == 2
+    assert "Next: run the same again" in run.line(f"{HOST}: the run on the host was cut off before it could answer (")
     died = snapshot(HOST, STACK)
     assert state(died)["live"] == state(before)["live"]
     assert visit(NAME).release == BETTER  # it leads to a release that nobody confirmed

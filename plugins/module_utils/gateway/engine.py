@@ -99,9 +99,7 @@ class Engine:
         with _told(f"pulling {image}", "is the registry up, and the login in the secrets store right?"):
             for line in self.api.pull(image, stream=True, decode=True, auth_config=dict(auth) if auth else None):
                 if "error" in line:
-                    raise OpsError(
-                        f"the engine could not pull it: {line['error']}", where=image, do="check registry and login"
-                    )
+                    raise _not_pulled(image, str(line["error"]))
         self.verify(image)
 
     def verify(self, image: str) -> None:
@@ -152,9 +150,20 @@ class Engine:
             self.api.start(name)
 
     def stop(self, name: str, grace_s: int | None = None) -> None:
-        """Stop a container with its stop signal; killed after its grace period, or ``grace_s`` seconds."""
+        """Stop a container with its stop signal; killed after its grace period, or ``grace_s`` seconds.
+
+        A container that is gone already is fine.
+        """
         with _told(f"container {name}"):
-            self.api.stop(name, timeout=grace_s)
+            found = self._inspect(name)
+            if found is None:
+                return
+            # Said, because the SDK waits for the answer no longer than ten seconds more than it is told.
+            grace = found["Config"].get("StopTimeout", 10) if grace_s is None else grace_s
+            try:
+                self.api.stop(name, timeout=grace)
+            except NotFound:
+                return
 
     def remove(self, name: str) -> None:
         """Remove a container, not its named volumes. A container that is gone already is fine."""
@@ -201,14 +210,39 @@ class Engine:
         """Run a container to its end and remove it; stopped and reported when ``limit_s`` passes."""
         began = time.monotonic()
         self.remove(wanted.name)
-        self.create(wanted)
         try:
+            self.create(wanted)
             self.start(wanted.name)
-            with _told(f"task {wanted.name}", f"it did not end within {limit_s:.0f} s and was stopped"):
-                code = int(self.api.wait(wanted.name, timeout=int(limit_s))["StatusCode"])
+            code = self._exit_code(wanted.name, began + limit_s)
+            if code is None:
+                raise OpsError(
+                    f"it did not end within {limit_s:g} s and was stopped; it says: {self.logs(wanted.name, 3)[-400:]}",
+                    where=f"task {wanted.name}",
+                    do="find out what it waits for, or raise its timeout in the stack file",
+                )
             return TaskResult(code, self.logs(wanted.name, 40), time.monotonic() - began)
         finally:
             self.remove(wanted.name)
+
+    def _exit_code(self, name: str, deadline: float) -> int | None:
+        """How a container ended, or None when it did not before the deadline (of the monotonic clock)."""
+        while True:
+            state = (self.inspect(name) or {}).get("State", {})
+            if state.get("Status") in ("exited", "dead") or not state:
+                return int(state.get("ExitCode", -1))
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(POLL_S)
+
+
+def _not_pulled(image: str, said: str) -> OpsError:
+    if "verification failed" in said:
+        return OpsError(
+            f"the registry's content does not match its digest: {said}",
+            where=image,
+            do="do not run it; find out who changed what the registry holds, and push the release anew",
+        )
+    return OpsError(f"the engine could not pull it: {said}", where=image, do="check registry and login")
 
 
 def _observed(entry: Mapping[str, Any]) -> ObservedContainer:

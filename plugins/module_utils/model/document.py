@@ -100,8 +100,8 @@ class Node:
 
     # -- scalars ---------------------------------------------------------------------------------------------------
 
-    def text(self, default: str = "", *, pattern: str = "", hint: str = "") -> str:
-        """A string, or a number's text. ``pattern`` must match the whole."""
+    def text(self, default: str = "", *, pattern: str = "", hint: str = "", do: str = "") -> str:
+        """A string, or a number's text. ``pattern`` must match the whole; what does not is refused: "is not <hint>"."""
         value = self.value
         if value is None:
             return default
@@ -110,7 +110,7 @@ class Node:
             return default
         text = str(value)
         if pattern and not re.fullmatch(pattern, text):
-            self.reject(f"'{text}' is not {hint or 'of the form ' + pattern}")
+            self.reject(f"'{text}' is not {hint or 'of the form ' + pattern}", do)
             return default
         return text
 

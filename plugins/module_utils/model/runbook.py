@@ -175,8 +175,10 @@ def _read_choice(wanted: Input, node: Node) -> str:
 
 
 _READERS: dict[str, Callable[[Input, Node], Any]] = {
-    "stack": lambda _, node: node.text(pattern=STACK, hint="the name of a stack, such as odoo18"),
-    "release": lambda _, node: node.text(pattern=RELEASE, hint="a release, such as sha-19b9b98 (7 to 40 hex digits)"),
+    "stack": lambda _, node: node.text(pattern=STACK, hint="the name of a stack", do="give one, such as odoo18"),
+    "release": lambda _, node: node.text(
+        pattern=RELEASE, hint="a release", do="give its tag, such as sha-19b9b98: sha- and 7 to 40 hex digits"
+    ),
     "text": lambda _, node: node.text(),
     "integer": lambda wanted, node: node.integer(least=wanted.least),
     "boolean": _read_boolean,

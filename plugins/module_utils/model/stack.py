@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -236,7 +236,7 @@ def _check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
 
 def _check_ops(stack: Stack, node: Node) -> None:
     ops = stack.ops
-    used: list[tuple[str, str, str, Container[str]]] = [
+    used: list[tuple[str, str, str, Collection[str]]] = [
         ("releases", "service", n, stack.services) for n in ops.releases
     ]
     used += [("routes", "service", route.service, stack.services) for route in ops.routes]
@@ -244,7 +244,8 @@ def _check_ops(stack: Stack, node: Node) -> None:
     used += [("backup", "volume", name, stack.volumes) for name in (ops.backup.volumes if ops.backup else ())]
     for key, kind, name, known in used:
         if name not in known:
-            node.child(key, None).reject(f"there is no {kind} '{name}'")
+            there_are = f"there are: {', '.join(sorted(known))}" if known else f"declare one under {kind.split()[-1]}s:"
+            node.child(key, None).reject(f"there is no {kind} '{name}'", there_are)
     if ops.routes and not ops.releases:
         node.child("routes", None).reject("routes are placed by a release", "name the service under x-ops.releases")
     if ops.database:

@@ -73,7 +73,9 @@ def test_a_malformed_stack_is_told_once_not_also_as_missing() -> None:
 
 def test_a_malformed_release_says_the_form() -> None:
     [error] = refused({**SOUND, "release": "19b9b98"})
-    assert error == "-e release: '19b9b98' is not a release, such as sha-19b9b98 (7 to 40 hex digits)"
+    assert error == (
+        "-e release: '19b9b98' is not a release. Next: give its tag, such as sha-19b9b98: sha- and 7 to 40 hex digits"
+    )
 
 
 @pytest.mark.parametrize("nothing", [{}, {"release": ""}, {"release": None}])
