@@ -10,8 +10,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..model.errors import OpsError
-from ..model.host_setup import Directory, File, FollowUp, HostState, Link, Unit
-from ..plan.host_setup import ObservedHost, ObservedPath, ObservedUnit
+from ..model.host_setup import (
+    Directory,
+    File,
+    FollowUp,
+    HostState,
+    Link,
+    ObservedHost,
+    ObservedPath,
+    ObservedUnit,
+    Unit,
+)
 
 # On tmpfs: after a boot every service has read its files anew, and nothing is owed any more.
 PENDING = Path("/run/seisei.pending")

@@ -1,9 +1,9 @@
-"""What is wanted of a host below its stacks: directories, files, what has to happen when a file changes, and units."""
+"""What is wanted of a host below its stacks, and what was seen: directories, links, files, what follows them, units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import OpsError
@@ -87,6 +87,39 @@ class HostState:
     def places(self) -> tuple[Directory | Link | File, ...]:
         """All that has a path, in the order in which it is made."""
         return (*self.directories, *self.links, *self.files)
+
+
+@dataclass(frozen=True)
+class ObservedPath:
+    """``kind`` is file, directory, link or other; ``content`` the text of a file, the target of a link, else None."""
+
+    kind: str
+    mode: int
+    owned_by_root: bool
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class ObservedUnit:
+    """As systemd tells it. ``skipped``: it was started, and its own conditions say that it does not apply here."""
+
+    load_state: str = "not-found"
+    file_state: str = ""
+    active: bool = False
+    skipped: bool = False
+    probed: bool = True
+
+
+@dataclass(frozen=True)
+class ObservedHost:
+    """``pending``: follow-ups that an earlier run owed when it was interrupted."""
+
+    paths: Mapping[str, ObservedPath] = field(default_factory=dict)
+    units: Mapping[str, ObservedUnit] = field(default_factory=dict)
+    pending: tuple[FollowUp, ...] = ()
+
+    def unit(self, name: str) -> ObservedUnit:
+        return self.units.get(name, ObservedUnit())
 
 
 def parse_host(params: Mapping[str, Any]) -> HostState:

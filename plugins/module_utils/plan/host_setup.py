@@ -3,44 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..model.host_setup import Directory, File, FollowUp, HostState, Link, Unit
+from ..model.host_setup import Directory, File, FollowUp, HostState, Link, ObservedHost, ObservedPath, Unit
 
 NOT_THERE = "it is not there"
-
-
-@dataclass(frozen=True)
-class ObservedPath:
-    """``kind`` is file, directory, link or other; ``content`` the text of a file, the target of a link, else None."""
-
-    kind: str
-    mode: int
-    owned_by_root: bool
-    content: str | None = None
-
-
-@dataclass(frozen=True)
-class ObservedUnit:
-    """As systemd tells it. ``skipped``: it was started, and its own conditions say that it does not apply here."""
-
-    load_state: str = "not-found"
-    file_state: str = ""
-    active: bool = False
-    skipped: bool = False
-    probed: bool = True
-
-
-@dataclass(frozen=True)
-class ObservedHost:
-    """``pending``: follow-ups that an earlier run owed when it was interrupted."""
-
-    paths: Mapping[str, ObservedPath] = field(default_factory=dict)
-    units: Mapping[str, ObservedUnit] = field(default_factory=dict)
-    pending: tuple[FollowUp, ...] = ()
-
-    def unit(self, name: str) -> ObservedUnit:
-        return self.units.get(name, ObservedUnit())
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.model.errors import OpsError
-from plugins.module_utils.model.host_setup import Directory, File, FollowUp, HostState, Link, Unit, parse_host
-from plugins.module_utils.plan.host_setup import ObservedHost, ObservedPath, ObservedUnit, plan_host
+from plugins.module_utils.model.host_setup import (
+    Directory,
+    File,
+    FollowUp,
+    HostState,
+    Link,
+    ObservedHost,
+    ObservedPath,
+    ObservedUnit,
+    Unit,
+    parse_host,
+)
+from plugins.module_utils.plan.host_setup import plan_host
 
 RELOAD = FollowUp("reload", ("ssh.service",))
 COMMAND = FollowUp("command", ("update-ca-certificates",))
