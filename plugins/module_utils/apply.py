@@ -166,7 +166,7 @@ def new_release(
     tree = with_release(stack.tree, sha)
     parse_tree(tree, f"stack file at {sha}")
     return Release(
-        number=host.state.state(stack.name).last + 1,
+        number=host.state.next_number(stack.name),
         stack=stack.name,
         release=sha,
         digests={service: digests[service] for service in stack.ops.releases},

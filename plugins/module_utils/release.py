@@ -62,8 +62,7 @@ def roll_back(
         raise OpsError(f"stack '{name}' has no release here", do="deploy one first")
     if sha and live.release.startswith(sha):
         return None, [f"{name} is at {live.release} already"]
-    state = host.state.state(name)
-    target = rollback_target(host.state.records(name), state, host.state.history(name), steps=steps, release=sha)
+    target = _earlier(host, name, steps, sha)
     warm = target.number in host.runtime.present(name)
     said = [
         f"{name}: {live.release} -> {target.release} (release {target.number}, {'warm' if warm else 'to be started'})"
@@ -73,7 +72,16 @@ def roll_back(
     with host.state.locked(name, f"rollback to {target.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
         said += _stand_ready(host, request, (ROUTE, LEFTOVER))
+        if _live(host, name) != live:
+            raise OpsError(
+                f"another release of '{name}' went live in the meantime", do="look at status.yml, then decide again"
+            )
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
+
+
+def _earlier(host: Host, name: str, steps: int, sha: str) -> Release:
+    state, history = host.state.state(name), host.state.history(name)
+    return rollback_target(host.state.records(name), state, history, steps=steps, release=sha)
 
 
 def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[TaskResult | None, list[str]]:

@@ -14,11 +14,11 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..model.container import SECRET_ROOT
 from ..model.errors import OpsError
@@ -33,8 +33,29 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A full or broken disk becomes an error that a transaction can undo for."""
+    try:
+        yield
+    except OSError as error:
+        raise OpsError(
+            f"cannot be written: {error.strerror or error}",
+            where=str(path),
+            do="free or repair the disk, then run again",
+        ) from error
+
+
 def write_file(path: Path, text: str, mode: int = 0o640) -> None:
-    """Write a file whole: a neighbour first, synced, then renamed over the target."""
+    """Write a file whole: a neighbour first, synced, then renamed over the target.
+
+    Raises OpsError when the disk refuses; what was there is then still there.
+    """
+    with _writing(path):
+        _write(path, text, mode)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -52,11 +73,29 @@ def write_file(path: Path, text: str, mode: int = 0o640) -> None:
 
 
 def _append(path: Path, entry: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+    line = json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as handle:
+            # A crash may have cut the last line: what is told now must not be lost with it.
+            if handle.seek(0, os.SEEK_END) and not _ends_a_line(handle):
+                line = "\n" + line
+            handle.write(line.encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+
+
+def _ends_a_line(handle: BinaryIO) -> bool:
+    handle.seek(-1, os.SEEK_END)
+    return handle.read(1) == b"\n"
+
+
+def _event(stack: str, number: int, line: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:  # told as it is: history goes on after a crash, and does not pretend there was none
+        cut = f"line {number} of history.jsonl was cut by a crash"
+        return {"at": "", "stack": stack, "action": "unreadable", "outcome": "unreadable", "error": cut}
 
 
 class HostState:
@@ -93,11 +132,17 @@ class HostState:
             raise OpsError(f"stack '{stack}' has no release {number} here", do="history.yml lists what there is")
         return release_from(found)
 
+    def next_number(self, stack: str) -> int:
+        """The number of the next release. Records count too: a crash may have come before the state was written."""
+        return max(self.state(stack).last, *self._numbers(stack), 0) + 1
+
+    def _numbers(self, stack: str) -> list[int]:
+        folder = self._stack(stack) / "records"
+        return sorted(int(path.stem) for path in folder.glob("*.json")) if folder.is_dir() else []
+
     def records(self, stack: str) -> tuple[Release, ...]:
         """All records, oldest first."""
-        folder = self._stack(stack) / "records"
-        numbers = sorted(int(path.stem) for path in folder.glob("*.json")) if folder.is_dir() else []
-        return tuple(self.record(stack, number) for number in numbers)
+        return tuple(self.record(stack, number) for number in self._numbers(stack))
 
     def add_record(self, release: Release) -> None:
         """Write a new record and count it; records are immutable, so an existing one is refused."""
@@ -118,14 +163,15 @@ class HostState:
     def history(self, stack: str) -> list[dict[str, Any]]:
         """All events of a stack, oldest first."""
         path = self._stack(stack) / "history.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []
+        return [_event(stack, number, line) for number, line in enumerate(lines, 1) if line]
 
     def _json(self, path: Path) -> dict[str, Any] | None:
         try:
             return dict(json.loads(path.read_text()))
         except FileNotFoundError:
             return None
-        except (ValueError, OSError) as error:
+        except (ValueError, TypeError, OSError) as error:
             raise OpsError(
                 f"cannot be read: {error}", where=str(path), do="restore it from a backup of the host"
             ) from error
@@ -163,7 +209,11 @@ class HostState:
     def _key(self) -> bytes:
         path = self.root / "fingerprint.key"
         if not path.exists():
-            write_file(path, secrets.token_hex(32), 0o600)
+            draft = path.with_name(f".fingerprint.{os.getpid()}.key")
+            write_file(draft, secrets.token_hex(32), 0o600)
+            with suppress(FileExistsError):  # another run was first, and its key is the key
+                path.hardlink_to(draft)
+            draft.unlink()
         return path.read_text().encode()
 
     # -- lock ----------------------------------------------------------------------------------------------------------
@@ -175,7 +225,9 @@ class HostState:
         Raises OpsError at once, saying who holds it and since when.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / f"{stack}.lock").open("a+") as handle:
+        descriptor = os.open(self.run / f"{stack}.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a+") as handle:
+            os.fchmod(descriptor, 0o600)  # who can open it can lock it, and so stop every release
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
