@@ -91,6 +91,12 @@ class ImageRegistry:
         challenge = answer.headers.get("WWW-Authenticate", "")
         if challenge.lower().startswith("bearer"):
             fields = dict(_CHALLENGE.findall(challenge))
+            if not fields.get("realm", "").startswith("https://"):
+                raise OpsError(
+                    f"wants the login sent to '{fields.get('realm', '')}', which is not https",
+                    where=f"registry {self.server}",
+                    do="the login was not sent; mend the registry's token address",
+                )
             token = self._ask(
                 fields.get("realm", ""),
                 params={"service": fields.get("service", ""), "scope": f"repository:{repository}:pull"},

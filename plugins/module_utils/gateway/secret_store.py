@@ -34,7 +34,11 @@ class SecretStore:
         faults: list[str] = []
         for start in range(0, len(missing), _BATCH):
             answer = self._ask(missing[start : start + _BATCH])
-            self._known |= {found["Name"]: found["SecretString"] for found in answer.get("SecretValues", [])}
+            for found in answer.get("SecretValues", []):
+                if "SecretString" in found:  # an id is a name or an ARN
+                    self._known |= dict.fromkeys((found["Name"], found["ARN"]), found["SecretString"])
+                else:
+                    faults.append(f"{found['Name']} (it is binary, not text)")
             faults += [f"{fault['SecretId']} ({fault['ErrorCode']})" for fault in answer.get("Errors", [])]
         absent = [name for name in missing if name not in self._known]
         if absent:
@@ -48,7 +52,13 @@ class SecretStore:
     def _ask(self, ids: list[str]) -> dict[str, Any]:
         try:
             return dict(self._connected().batch_get_secret_value(SecretIdList=ids))  # type: ignore[attr-defined]
-        except (BotoCoreError, ClientError, OSError) as error:
+        except ClientError as error:
+            raise OpsError(
+                f"refused: {error}",
+                where=f"secrets store {self.aws.endpoint_url or self.aws.region}",
+                do="check the profile and its permissions; nothing was changed",
+            ) from error
+        except (BotoCoreError, OSError) as error:
             raise OpsError(
                 f"does not answer: {error}",
                 where=f"secrets store {self.aws.endpoint_url or self.aws.region}",
