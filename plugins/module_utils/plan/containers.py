@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,7 +91,7 @@ def _payload(stack: Stack, service: Service, *, image: str, labels: Mapping[str,
         },
         "Healthcheck": _healthcheck(service),
         "StopSignal": service.stop_signal or None,
-        "StopTimeout": int(service.stop_grace_period),
+        "StopTimeout": math.ceil(service.stop_grace_period),
         "HostConfig": _host_config(stack, service),
     }
     return {key: value for key, value in payload.items() if value not in (None, {}, [])}
