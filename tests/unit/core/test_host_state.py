@@ -1,0 +1,190 @@
+"""What a host remembers, on a real disk, and the lock, against real processes that are really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from plugins.module_utils.gateway.host_state import HostState, write_file
+from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.release import Release, StackState
+
+
+def release(number: int) -> Release:
+    return Release(
+        number=number,
+        stack="shop",
+        release="sha-1234567",
+        digests={"web": "sha256:1"},
+        tree={"name": "shop"},
+        definition="d",
+        secrets="",
+        created_at="2026-11-22T00:00:00.000Z",
+    )
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> HostState:
+    return HostState(tmp_path / "var", tmp_path / "run")
+
+
+def test_a_record_is_kept_counted_and_never_changed(state: HostState) -> None:
+    state.add_record(release(1))
+    state.set_state("shop", StackState(live=1, last=1))
+    state.add_record(release(2))
+    assert state.record("shop", 1) == release(1)
+    assert [found.number for found in state.records("shop")] == [1, 2]
+    assert state.state("shop") == StackState(live=1, last=2)
+    assert state.stacks() == ("shop",)
+    with pytest.raises(OpsError, match="release 2 of 'shop' is already recorded"):
+        state.add_record(release(2))
+
+
+def test_records_are_in_the_order_of_their_numbers(state: HostState) -> None:
+    for number in (2, 10, 1):
+        state.add_record(release(number))
+    assert [found.number for found in state.records("shop")] == [1, 2, 10]
+
+
+def test_a_crash_between_record_and_state_does_not_block_the_next_release(state: HostState) -> None:
+    state.add_record(release(1))
+    state.set_state("shop", StackState(live=1, last=1))
+    state.add_record(release(2))
+    state.set_state("shop", StackState(live=1, last=1))  # as if the crash had come before the count
+    assert state.next_number("shop") == 3
+    assert HostState(state.root / "bare").next_number("shop") == 1
+
+
+def test_a_host_without_memory_has_nothing(state: HostState) -> None:
+    assert state.state("shop") == StackState()
+    assert (state.records("shop"), state.history("shop"), state.stacks()) == ((), [], ())
+    with pytest.raises(OpsError, match="stack 'shop' has no release 1 here"):
+        state.record("shop", 1)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "7"])
+def test_a_state_that_cannot_be_read_is_told_by_its_path(state: HostState, text: str) -> None:
+    write_file(state.root / "stacks" / "shop" / "state.json", text)
+    with pytest.raises(OpsError, match=r"shop/state\.json: cannot be read"):
+        state.state("shop")
+
+
+def test_history_survives_a_line_that_a_crash_cut(state: HostState) -> None:
+    state.tell("shop", {"outcome": "done", "number": 1, "why": "ä\nb"})
+    path = state.root / "stacks" / "shop" / "history.jsonl"
+    with path.open("ab") as handle:
+        handle.write('{"outcome": "done", "why": "ä'.encode()[:-1])
+    state.tell("shop", {"outcome": "done", "number": 2})
+    first, cut, last = state.history("shop")
+    assert (first["number"], first["why"], last["number"]) == (1, "ä\nb", 2)
+    assert (cut["outcome"], cut["error"]) == ("unreadable", "line 2 of history.jsonl was cut by a crash")
+
+
+def test_a_file_is_replaced_whole_and_closed(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_file(path, "a" * 100_000, 0o600)
+    seen: set[str] = set()
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.add(path.read_text())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for letter in "bcde" * 5:
+        write_file(path, letter * 100_000, 0o600)
+    stop.set()
+    watcher.join()
+    assert {len(text) for text in seen} == {100_000}
+    assert all(len(set(text)) == 1 for text in seen)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_a_disk_that_refuses_is_an_error_that_can_be_undone_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a folder is needed")
+    with pytest.raises(OpsError, match=r"cannot be written: (Not a directory|File exists)"):
+        write_file(tmp_path / "file" / "x", "text")
+    with pytest.raises(OpsError, match=r"cannot be written"):
+        HostState(tmp_path / "file").journal("shop", {})
+
+
+def test_a_mark_says_equal_and_nothing_else(state: HostState, tmp_path: Path) -> None:
+    one = state.mark({"A": "1", "B": "2"})
+    assert one == state.mark({"B": "2", "A": "1"})
+    assert len({one, state.mark({"A": "1", "B": "3"}), state.mark({"A": "1"}), state.mark({"A": "12"})}) == 4
+    assert state.mark({}) == ""
+    assert one != HostState(tmp_path / "other").mark({"A": "1", "B": "2"}), "a mark must need this host's key"
+    assert (state.root / "fingerprint.key").stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in state.root.iterdir()] == ["fingerprint.key"]
+
+
+def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from plugins.module_utils.gateway.host_state import HostState; "
+    code += "print(HostState(Path(sys.argv[1])).mark({'A': '1'}))"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate()[0] for process in running}) == 1
+
+
+# -- the lock ----------------------------------------------------------------------------------------------------------
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from plugins.module_utils.gateway.host_state import HostState
+with HostState(Path(sys.argv[1]), Path(sys.argv[1])).locked("shop", "deploy of sha-1 by ann"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def holder(run: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(run)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_lock_names_its_holder_and_dies_with_it(state: HostState) -> None:
+    with holder(state.run) as process:
+        with pytest.raises(OpsError) as caught, state.locked("shop", "converge"):
+            pass
+        assert f"stack 'shop' is being changed: deploy of sha-1 by ann, pid {process.pid} (" in caught.value.what
+        with state.locked("other", "converge"):
+            pass
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        with state.locked("shop", "converge"):
+            assert (state.run / "shop.lock").read_text().startswith(f"converge, pid {os.getpid()}")
+
+
+def test_the_lock_is_given_back_and_closed_to_others(state: HostState) -> None:
+    with pytest.raises(ValueError, match="broken"), state.locked("shop", "one"):
+        raise ValueError("broken")
+    with state.locked("shop", "two"), pytest.raises(OpsError, match="two, pid"), state.locked("shop", "three"):
+        pass
+    assert (state.run / "shop.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_configs_are_known_by_their_paths(state: HostState) -> None:
+    path = state.root / "configs" / "shop" / "0123-ca"
+    state.place_config(str(path), "text")
+    assert state.configs() == {str(path)}
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("text", 0o644)
