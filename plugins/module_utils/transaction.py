@@ -110,8 +110,9 @@ class Transaction:
             self._tidy_up()
         except BaseException as error:
             self.receipt.error = str(error) or type(error).__name__
-            self.receipt.outcome = "undone"
-            self._undo_or_tell(error, switched)
+            if self.receipt.outcome != "done":  # once it is live for good, the old one may be stopped already
+                self.receipt.outcome = "undone"
+                self._undo_or_tell(error, switched)
             raise
         finally:
             self.receipt.seconds = seconds_since(began)
@@ -202,8 +203,10 @@ class Transaction:
 
     def _undo(self, switched: bool) -> None:
         if switched:
-            with self._step("return the edge"):
-                self._return_the_edge()
+            began = time.monotonic()
+            self._return_the_edge()  # before a word is written about it: a full disk must not stand in its way
+            self.receipt.steps["return the edge"] = seconds_since(began)
+            self._journal("return the edge", "done")
             bad = tuple(dict.fromkeys((*self.before.bad, self.release.number)))
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby, bad=bad))
         if self.release.number not in (self.before.live, self.before.standby) and not self._was_present:
