@@ -1,0 +1,209 @@
+"""What a release leaves behind, whichever of its steps fails: real state, files and journal, a simulated runtime.
+
+The stack has no routes, so no edge has to answer; that the edge is switched and returned is tested in the lab.
+"""
+
+# ruff: noqa: ARG002 - what a runtime is asked is given by its interface
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from plugins.module_utils.gateway.edge import EdgeFiles
+from plugins.module_utils.gateway.engine import Engine, TaskResult
+from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.gateway.sockets import DrainResult
+from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.release import Release, StackState
+from plugins.module_utils.transaction import Host, Receipt, Transaction
+
+TREE = {"name": "job", "services": {"web": {"image": "r/job:${RELEASE}"}}, "x-ops": {"releases": ["web"]}}
+Interrupt = OpsError | OSError | KeyboardInterrupt
+
+
+@dataclass
+class SimulatedRuntime:
+    """Releases that run in a dictionary; ``breaks`` maps a step to what it raises."""
+
+    running: dict[int, bool] = field(default_factory=dict)
+    breaks: dict[str, BaseException] = field(default_factory=dict)
+
+    def _reach(self, step: str) -> None:
+        if step in self.breaks:
+            raise self.breaks[step]
+
+    def fetch(self, release: Release) -> None:
+        self._reach("fetch")
+
+    def start(self, release: Release) -> None:
+        self.running[release.number] = True
+        self._reach("start")
+
+    def wait_ready(self, release: Release, limit_s: float) -> float:
+        self._reach("wait_ready")
+        return 0.0
+
+    def addresses(self, release: Release) -> Mapping[str, str]:
+        self._reach("addresses")
+        return {}
+
+    def probe_address(self, release: Release, service: str) -> str:
+        return "127.0.0.1"
+
+    def drain(self, release: Release, limit_s: float) -> DrainResult:
+        self._reach("drain")
+        return DrainResult(0.0, 0)
+
+    def stand_by(self, release: Release) -> None:
+        self.running[release.number] = False
+        self._reach("stand_by")
+
+    def discard(self, release: Release) -> None:
+        self._reach("discard")
+        self.running.pop(release.number, None)
+
+    def present(self, stack: str) -> frozenset[int]:
+        return frozenset(self.running)
+
+    def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
+        raise NotImplementedError
+
+
+class LoopbackHost(Host):
+    """A host whose edge is nowhere: nothing of a stack without routes is asked of it."""
+
+    def edge_address(self) -> str:
+        return "127.0.0.1"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> LoopbackHost:
+    """Release 2 is live, 1 on standby."""
+    state, files = HostState(tmp_path / "var", tmp_path / "run"), EdgeFiles(tmp_path / "edge", owner=os.geteuid())
+    files.prepare()
+    runtime = SimulatedRuntime({1: True, 2: True})
+    host = LoopbackHost(cast(Engine, None), state, files, runtime, "test")
+    for number in (1, 2):
+        state.add_record(release(number))
+    state.set_state("job", StackState(live=2, standby=1, last=2))
+    return host
+
+
+def release(number: int) -> Release:
+    return Release(
+        number=number,
+        stack="job",
+        release=f"sha-000000{number}",
+        digests={"web": "sha256:1"},
+        tree=TREE,
+        definition="d",
+        secrets="",
+        created_at="2026-11-22T00:00:00.000Z",
+    )
+
+
+def runtime_of(host: Host) -> SimulatedRuntime:
+    return cast(SimulatedRuntime, host.runtime)
+
+
+def deploy(host: Host) -> Receipt:
+    host.state.add_record(release(3))
+    return Transaction(host, release(3), action="deploy", by="ann", why="test").run()
+
+
+def last_event(host: Host) -> dict[str, Any]:
+    return host.state.history("job")[-1]
+
+
+def test_a_release_goes_live_and_the_old_one_stands_by(host: LoopbackHost) -> None:
+    receipt = deploy(host)
+    assert receipt.outcome == "done"
+    assert host.state.state("job") == StackState(live=3, standby=2, last=3)
+    assert runtime_of(host).running == {2: False, 3: True}
+    event = last_event(host)
+    assert (event["outcome"], event["number"], event["previous"], event["by"]) == ("done", 3, 2, "ann")
+
+
+@pytest.mark.parametrize("error", [OpsError("broken"), OSError(errno.EIO, "broken"), KeyboardInterrupt("broken")])
+@pytest.mark.parametrize("step", ["fetch", "start", "wait_ready", "addresses"])
+def test_a_failure_on_the_way_leaves_all_as_it_was(host: LoopbackHost, step: str, error: Interrupt) -> None:
+    runtime_of(host).breaks[step] = error
+    with pytest.raises((type(error), OpsError), match="broken"):
+        deploy(host)
+    found = host.state.state("job")
+    assert (found.live, found.standby, found.last) == (2, 1, 3)
+    assert last_event(host)["number"] == 3
+    if step != "addresses":  # then the edge cannot be returned either, and that is told
+        assert runtime_of(host).running == {1: True, 2: True}
+        assert (found.bad, last_event(host)["outcome"]) == ((), "undone")
+
+
+def test_a_release_that_fails_after_the_switch_is_marked_bad(host: LoopbackHost, monkeypatch: Any) -> None:
+    def refuse(stack: str, state: StackState) -> None:
+        if state.live == 3:
+            raise OpsError("the disk is full")
+        original(stack, state)
+
+    original: Callable[[str, StackState], None] = host.state.set_state
+    monkeypatch.setattr(host.state, "set_state", refuse)
+    with pytest.raises(OpsError, match="the disk is full"):
+        deploy(host)
+    assert host.state.state("job") == StackState(live=2, standby=1, last=3, bad=(3,))
+    assert runtime_of(host).running == {1: True, 2: True}
+
+
+def test_an_undoing_that_fails_says_both_and_what_to_do(host: LoopbackHost) -> None:
+    runtime_of(host).breaks |= {"wait_ready": OpsError("it is ill"), "discard": OpsError("it will not go")}
+    with pytest.raises(OpsError, match=r"it is ill; undoing it failed as well: it will not go.*run converge\.yml"):
+        deploy(host)
+    assert last_event(host)["outcome"] == "stuck"
+    assert host.state.state("job").live == 2
+
+
+@pytest.mark.parametrize("step", ["drain", "stand_by", "discard"])
+def test_what_fails_once_it_is_live_does_not_take_it_back(host: LoopbackHost, step: str) -> None:
+    runtime_of(host).breaks[step] = OpsError("broken")
+    receipt = deploy(host)
+    assert (receipt.outcome, receipt.warnings) == ("done", ["broken"])
+    assert host.state.state("job") == StackState(live=3, standby=2, last=3)
+    assert runtime_of(host).running[3]
+
+
+@pytest.mark.parametrize("step", ["drain", "stand_by", "discard"])
+def test_a_stop_heard_while_tidying_up_does_not_lead_back_to_a_stopped_release(host: LoopbackHost, step: str) -> None:
+    runtime_of(host).breaks[step] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        deploy(host)
+    assert host.state.state("job") == StackState(live=3, standby=2, last=3)
+    assert runtime_of(host).running[3]
+    assert last_event(host)["outcome"] == "done"
+
+
+def test_a_rollback_that_fails_keeps_the_standby(host: LoopbackHost) -> None:
+    runtime_of(host).breaks["wait_ready"] = OpsError("broken")
+    with pytest.raises(OpsError, match="broken"):
+        Transaction(host, release(1), action="roll_back").run()
+    assert runtime_of(host).running == {1: True, 2: True}
+    assert host.state.state("job") == StackState(live=2, standby=1, last=2)
+
+
+def test_a_rollback_swaps_live_and_standby(host: LoopbackHost) -> None:
+    Transaction(host, release(1), action="roll_back").run()
+    assert host.state.state("job") == StackState(live=1, standby=2, last=2)
+
+
+def test_a_first_release_that_fails_leaves_nothing(host: LoopbackHost) -> None:
+    host.state.set_state("job", StackState(last=2))
+    runtime_of(host).running.clear()
+    runtime_of(host).breaks["wait_ready"] = OpsError("broken")
+    with pytest.raises(OpsError, match="broken"):
+        deploy(host)
+    assert runtime_of(host).running == {}
+    assert host.state.state("job") == replace(StackState(), last=3)
+    assert host.files.all() == {}
