@@ -37,10 +37,17 @@ def damaged(case: dict[str, Any]) -> SimulatedHost:
     for name in case.get("stopped", []):
         host.containers[name] = replace(host.containers[name], running=False, health="")
     for name, fields in case.get("altered", {}).items():
-        given = {key: frozenset(value) if isinstance(value, list) else value for key, value in fields.items()}
-        host.containers[name] = replace(host.containers[name], **given)
+        changed = {key: frozenset(value) if isinstance(value, list) else value for key, value in fields.items()}
+        host.containers[name] = replace(host.containers[name], **changed)
     for name, fields in case.get("also", {}).items():
-        given = {"number": 0, "running": True, "health": "", "spec": {}, "networks": frozenset(), **fields}
+        given: dict[str, Any] = {
+            "number": 0,
+            "running": True,
+            "health": "",
+            "spec": {},
+            "networks": frozenset(),
+            **fields,
+        }
         host.containers[name] = ObservedContainer(name=name, id=name, **given)
     return host
 
