@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shlex
 import shutil
 import socket
@@ -29,6 +30,11 @@ REGISTRY = "10.213.0.3:5000"
 HOST, ENVIRONMENT = "production-1", "production"
 GOOD, BETTER, BROKEN = "sha-19b9b98", "sha-724f892", "sha-0badbad"
 _BUSY = "is being changed"
+# As a convergence tells a step, or as the addition of a --diff.
+_STEP = re.compile(
+    r"^[ +]*([a-z0-9-]+: (?:await|connect|create|place|prepare|pull|release|remove|replace|start) .+ \(.+\))$",
+    re.MULTILINE,
+)
 
 Snapshot = dict[str, Any]
 
@@ -68,7 +74,7 @@ class Run:
 
     def steps(self) -> list[str]:
         """What a convergence said it does, on all hosts."""
-        return sorted(line.strip() for line in self.text.splitlines() if line.rstrip().endswith(")") and ": " in line)
+        return sorted(_STEP.findall(self.text))
 
 
 def _command(playbook: str, words: Sequence[str]) -> list[str]:
@@ -189,6 +195,14 @@ def serving(told: Snapshot, stack: str) -> dict[str, Any]:
         "state": {key: state[key] for key in ("live", "standby", "release", "digests")},
         "names": told["names"],
     }
+
+
+def changes(before: Any, after: Any, place: str = "") -> list[str]:
+    """Where two snapshots differ, a line for each place."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(before.keys() | after.keys())
+        return [line for key in keys for line in changes(before.get(key), after.get(key), f"{place}/{key}")]
+    return [] if before == after else [f"{place}: {str(before)[-200:]} -> {str(after)[-200:]}"]
 
 
 @contextmanager
