@@ -37,7 +37,9 @@ def damaged(case: dict[str, Any]) -> SimulatedHost:
     for name in case.get("stopped", []):
         host.containers[name] = replace(host.containers[name], running=False, health="")
     for name, fields in case.get("altered", {}).items():
-        changed = {key: frozenset(value) if isinstance(value, list) else value for key, value in fields.items()}
+        changed: dict[str, Any] = {
+            key: frozenset(value) if isinstance(value, list) else value for key, value in fields.items()
+        }
         host.containers[name] = replace(host.containers[name], **changed)
     for name, fields in case.get("also", {}).items():
         given: dict[str, Any] = {
