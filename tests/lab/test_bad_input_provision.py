@@ -52,7 +52,7 @@ def ready() -> None:
 def fingerprint() -> str:
     """Of all files that provisioning could have touched on the host, and of the rules in force."""
     seen = f"find {WATCHED} -type f -exec sha256sum {{}} +; stat -c '%n %a %Y' /etc/localtime"
-    return on_host(f"{seen}; nft --stateless list ruleset")
+    return on_host(f"{seen}; nft --stateless list table inet seisei")
 
 
 def test_a_host_that_is_not_there(mistaken: Provision) -> None:
