@@ -171,5 +171,16 @@ def test_a_name_that_is_taken_by_others_is_never_taken_over(engine: Engine, stac
     wanted = container(stack)
     engine.api.create_container(IMAGE, name=wanted.name)
     assert engine.containers(stack=stack.name) == {}, "it is not ours"
-    with pytest.raises(OpsError, match="already in use"):
+    with pytest.raises(OpsError, match=r"already in use .*Next: it is not ours: see docker ps -a"):
         engine.create(wanted)
+
+
+@pytest.mark.parametrize("labels", [{"number": "seven"}, {"spec": "{"}, {"spec": "[1]"}])
+def test_labels_that_somebody_else_wrote_are_told_by_their_container(
+    engine: Engine, stack: Stack, labels: dict[str, str]
+) -> None:
+    name = f"{stack.name}-odd"
+    ours = {f"ops.seisei.{key}": value for key, value in {"stack": stack.name, **labels}.items()}
+    engine.api.create_container(IMAGE, name=name, labels=ours)
+    with pytest.raises(OpsError, match=f"container {name}: its labels .* are not as we write them"):
+        engine.containers(stack=stack.name)

@@ -178,9 +178,10 @@ class Engine:
         with _told(f"container {name}"):
             return bytes(self.api.logs(name, tail=lines)).decode(errors="replace").strip()
 
-    def wait_healthy(self, name: str, limit_s: float) -> float:
+    def wait_healthy(self, name: str, limit_s: float, *, recovers: bool = False) -> float:
         """Wait until the container is healthy (or running, without a health check); returns seconds.
 
+        With ``recovers`` it may be unhealthy until its next checks: what it lacked has just been put right.
         Raises OpsError with its last lines when it dies, turns unhealthy or the limit passes.
         """
         began = time.monotonic()
@@ -192,7 +193,7 @@ class Engine:
                 return waited
             if (
                 state.get("Status") in ("exited", "dead")
-                or health == "unhealthy"
+                or (health == "unhealthy" and not recovers)
                 or state.get("Restarting")
                 or not state
             ):
@@ -248,17 +249,30 @@ def _not_pulled(image: str, said: str) -> OpsError:
 def _observed(entry: Mapping[str, Any]) -> ObservedContainer:
     labels = entry["Config"]["Labels"] or {}
     state = entry["State"]
+    number, spec = _written(entry["Name"].lstrip("/"), labels)
     return ObservedContainer(
         name=entry["Name"].lstrip("/"),
         id=entry["Id"],
         stack=labels.get(f"{LABEL}stack", ""),
         service=labels.get(f"{LABEL}service", ""),
-        number=int(labels.get(f"{LABEL}number", 0)),
+        number=number,
         running=bool(state["Running"]) and not state.get("Paused") and not state.get("Restarting"),
         health=state.get("Health", {}).get("Status", ""),
-        spec=json.loads(labels.get(f"{LABEL}spec", "{}")),
+        spec=spec,
         networks=frozenset(entry["NetworkSettings"]["Networks"]),
     )
+
+
+def _written(name: str, labels: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """The record number and the spec that we wrote into a container's labels."""
+    try:
+        return int(labels.get(f"{LABEL}number", 0)), dict(json.loads(labels.get(f"{LABEL}spec", "{}")))
+    except (ValueError, TypeError) as error:
+        raise OpsError(
+            f"its labels {LABEL}number and {LABEL}spec are not as we write them: {error}",
+            where=f"container {name}",
+            do=f"find out who made it, remove it with docker rm -f {name}, and converge",
+        ) from error
 
 
 @contextmanager
@@ -269,7 +283,9 @@ def _told(where: str, do: str = "") -> Iterator[None]:
     except OpsError:
         raise
     except APIError as error:
-        raise OpsError(f"the engine refused: {error.explanation or error}", where=where, do=do) from error
+        taken = "is already in use by container" in str(error.explanation)
+        following = "it is not ours: see docker ps -a, and rename or remove it" if taken else do
+        raise OpsError(f"the engine refused: {error.explanation or error}", where=where, do=following) from error
     except (DockerException, OSError) as error:
         raise OpsError(
             f"the engine does not answer: {error}", where=where, do=do or "systemctl status docker"
