@@ -18,6 +18,8 @@ from .plan.stacks import Observed, Plan, Step, WantedStack, definition_mark, pla
 from .transaction import LIVE_LIMIT_S, READY_LIMIT_S, Host, Transaction
 
 PARALLEL = 6
+# Health checks come every few seconds; what is unhealthy for longer than this needs a person.
+RECOVERY_LIMIT_S = 30.0
 
 
 @dataclass
@@ -137,7 +139,10 @@ class Apply:
         self.host.engine.connect(container.name, network, container.networks[network])
 
     def _await(self, step: Step) -> None:
-        self.host.engine.wait_healthy(step.target, READY_LIMIT_S)
+        if step.detail == "unhealthy":
+            self.host.engine.wait_healthy(step.target, RECOVERY_LIMIT_S, recovers=True)
+        else:
+            self.host.engine.wait_healthy(step.target, READY_LIMIT_S)
 
     def _prepare_edge(self) -> None:
         self.host.files.prepare()

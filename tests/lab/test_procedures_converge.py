@@ -120,6 +120,9 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
         f"rm {EDGE_FILES}/langbot.yml",
     ):
         on_host(command)
+    # Cut off from its database it turns unhealthy; the rehearsal has to see what the repair will see.
+    is_unhealthy = f"docker inspect -f '{{{{.State.Health.Status}}}}' {web['biznexus']} | grep -qx unhealthy"
+    on_host(f"for i in $(seq 200); do {is_unhealthy} && exit 0; sleep 0.2; done; exit 1")
     drifted = snapshot(HOST)
 
     rehearsal = converge("--limit", ENVIRONMENT, "--check", "--diff")
@@ -128,6 +131,7 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
         f"langbot: start container {web['langbot']} (not running)",
         f"www: create container {web['www']} (missing)",
         f"biznexus: connect {web['biznexus']} to biznexus_backend (detached by hand)",
+        f"biznexus: await {web['biznexus']} (it is unhealthy)",
         "biznexus: replace container biznexus-db (HostConfig.Memory changed, HostConfig.MemorySwap changed)",
         "www: place route www (differs from the live release)",
         "langbot: place route langbot (missing)",

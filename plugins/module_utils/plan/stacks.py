@@ -251,7 +251,7 @@ class _StackPlanner:
                 yield connect
                 before |= {connect.id}
             if found.running and found.health not in ("", "healthy"):
-                yield self._step(part, "await", wanted.name, f"it is {found.health}", before)
+                yield self._step(part, "await", wanted.name, f"it is {found.health}", before, found.health)
             if found.running:
                 return
             first = self._step(part, "start container", wanted.name, "not running", before, wanted)
