@@ -199,7 +199,7 @@ def test_missing_variable(checkout: Checkout) -> None:
     refused(
         deploy(STACK, BETTER, checkout=checkout.root),
         "variable 'WWW_HOSTS' has no value in this environment",
-        "inventories/stacks/www.yml:26 x-ops.routes.0.hosts",
+        "inventories/stacks/www.yml:26 x-ops.routes[0].hosts",
         "",
     )
 
