@@ -129,6 +129,17 @@ def test_a_database_is_reached_by_its_own_stack_alone(host: Host, containers_of:
         assert list(pool.map(lambda one: inside(host, one, knock), others)) == [False] * len(others)
 
 
+@pytest.mark.parametrize("stack", ["odoo18", "ocr"])
+def test_the_way_to_the_database_is_sound_in_every_layer(
+    host: Host, containers_of: Containers, run_module: Callable[..., dict[str, Any]], stack: str
+) -> None:
+    """With a server elsewhere over TLS, and with an accessory of the stack's own."""
+    found = run_module("seisei.ops.database_diagnosis", variables=ENVIRONMENT, stack=stack)["report"]
+    assert found["verdict"] == "healthy", found
+    assert found["seen_from"] == f"container {one_of(host, containers_of, stack, 'web')['Name'].lstrip('/')}"
+    assert [layer for layer in found["layers"] if layer["state"] != "ok"] == []
+
+
 def test_a_service_that_was_lost_comes_back(
     host: Host, visit: Visit, containers_of: Containers, run_module: Callable[..., dict[str, Any]]
 ) -> None:
