@@ -81,12 +81,12 @@ def boot_complaint(client: docker.DockerClient, name: str) -> str:
         container = client.containers.get(name)
         if container.status != "running":
             return f"the container is {container.status}"
-        _, state = _run(container, "systemctl", "is-system-running")
+        _, state = run_in(container, "systemctl", "is-system-running")
         if state == "running":
-            _, sshd = _run(container, "systemctl", "is-active", "ssh.service", "ssh.socket")
+            _, sshd = run_in(container, "systemctl", "is-active", "ssh.service", "ssh.socket")
             return "" if "active" in sshd.split() else "sshd does not run"
         if state == "degraded":
-            _, failed = _run(container, "systemctl", "--failed", "--no-legend", "--plain")
+            _, failed = run_in(container, "systemctl", "--failed", "--no-legend", "--plain")
             return f"units failed: {'; '.join(failed.splitlines())}"
         return f"systemd says {state}"
     except (NotFound, APIError) as error:
@@ -98,7 +98,7 @@ def write_known_hosts(client: docker.DockerClient, lab: Lab, places: list[Place]
     lines = []
     for place in places:
         container = client.containers.get(lab.container(place.part))
-        code, text = _run(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+        code, text = run_in(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
         if code != 0:
             raise OpsError("the host has no SSH host key", where=place.part, do="run `make lab-down`, then `make lab`")
         kind, key = text.split()[:2]
@@ -107,7 +107,8 @@ def write_known_hosts(client: docker.DockerClient, lab: Lab, places: list[Place]
     write_private(lab.build / "ssh" / "known_hosts", "".join(lines))
 
 
-def _run(container: Container, *command: str) -> tuple[int | None, str]:
+def run_in(container: Container, *command: str) -> tuple[int | None, str]:
+    """Run a command in a container; its exit code and what it wrote."""
     result = container.exec_run(list(command))
     output = result.output if isinstance(result.output, bytes) else b"".join(result.output)
     return result.exit_code, output.decode().strip()
