@@ -197,11 +197,16 @@ def serving(told: Snapshot, stack: str) -> dict[str, Any]:
     }
 
 
-def changes(before: Any, after: Any, place: str = "") -> list[str]:
-    """Where two snapshots differ, a line for each place."""
+def unchanged(before: Any, after: Any) -> None:
+    """Fail with a line for each place at which two snapshots differ."""
+    lines = _changes(before, after)
+    assert not lines, "\n".join(lines)
+
+
+def _changes(before: Any, after: Any, place: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted(before.keys() | after.keys())
-        return [line for key in keys for line in changes(before.get(key), after.get(key), f"{place}/{key}")]
+        return [line for key in keys for line in _changes(before.get(key), after.get(key), f"{place}/{key}")]
     return [] if before == after else [f"{place}: {str(before)[-200:]} -> {str(after)[-200:]}"]
 
 

@@ -20,13 +20,13 @@ from .procedure_parts import (
     Run,
     ask_registry,
     bring,
-    changes,
     deploy,
     play,
     roll_back,
     serving,
     snapshot,
     ssh_words,
+    unchanged,
     visit,
 )
 
@@ -50,7 +50,7 @@ def untouched() -> Iterator[None]:
     """To the last file and container, the host is afterwards what it was before."""
     before = snapshot(HOST, STACK, "biznexus")
     yield
-    assert not changes(before, snapshot(HOST, STACK, "biznexus"))
+    unchanged(before, snapshot(HOST, STACK, "biznexus"))
 
 
 def refused(run: Run, what: str, where: str, do: str, code: int = FAILED) -> str:
@@ -131,7 +131,7 @@ def test_without_the_registry_nothing_new_is_deployed_and_a_rollback_works(no_re
     before = snapshot(HOST, STACK)
     run = deploy(STACK, BETTER)
     refused(run, "does not answer", f"registry {REGISTRY}", "is it up and reachable from here? nothing was changed")
-    assert not changes(before, snapshot(HOST, STACK))
+    unchanged(before, snapshot(HOST, STACK))
     live = before["state"][STACK]["live"]
     run = roll_back(STACK, "-e", f"release={BETTER}")
     assert run.code == 0, run.text
@@ -273,7 +273,7 @@ def test_content_that_is_not_what_its_digest_says(moved_content: str) -> None:
         "do not run it; find out who changed what the registry holds",
     )
     after = snapshot(HOST, STACK)
-    assert not changes(serving(before, STACK), serving(after, STACK))
+    unchanged(serving(before, STACK), serving(after, STACK))
     assert visit(NAME).release == GOOD
     assert json.dumps(after["journal"][STACK][-1]["event"]) == '"undone"'
 

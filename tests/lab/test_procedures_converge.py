@@ -18,12 +18,12 @@ from .procedure_parts import (
     Checkout,
     Run,
     bring,
-    changes,
     on_host,
     play,
     registry_digest,
     serving,
     snapshot,
+    unchanged,
     visit,
 )
 
@@ -45,7 +45,7 @@ def test_the_second_convergence_changes_nothing() -> None:
     second = converge()
     assert second.changed == 0, second.text
     assert second.steps() == []
-    assert not changes(before, {host: snapshot(host) for host in ADDRESSES})
+    unchanged(before, {host: snapshot(host) for host in ADDRESSES})
 
 
 def services(host: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -123,10 +123,10 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
     # Cut off from its database it turns unhealthy; the rehearsal has to see what the repair will see.
     is_unhealthy = f"docker inspect -f '{{{{.State.Health.Status}}}}' {web['biznexus']} | grep -qx unhealthy"
     on_host(f"for i in $(seq 200); do {is_unhealthy} && exit 0; sleep 0.2; done; exit 1")
-    drifted = snapshot(HOST)
+    drifted = snapshot(HOST, *STACKS)
 
     rehearsal = converge("--limit", ENVIRONMENT, "--check", "--diff")
-    assert not changes(drifted, snapshot(HOST))
+    unchanged(drifted, snapshot(HOST, *STACKS))
     assert set(rehearsal.steps()) >= {
         f"langbot: start container {web['langbot']} (not running)",
         f"www: create container {web['www']} (missing)",

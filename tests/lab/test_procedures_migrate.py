@@ -14,11 +14,11 @@ from .procedure_parts import (
     HOST,
     Run,
     bring,
-    changes,
     on_host,
     play,
     serving,
     snapshot,
+    unchanged,
     visit,
 )
 
@@ -60,7 +60,7 @@ def test_a_migration_is_backed_up_and_applied_while_the_old_release_serves() -> 
     assert rehearsal.code == 0, rehearsal.text
     assert f"{STACK}: python3 -m standin migrate in {BETTER}" in rehearsal.text
     assert migrations() == ["0001_base"]
-    assert not changes(before, snapshot(HOST, STACK))
+    unchanged(before, snapshot(HOST, STACK))
 
     run = migrate(BETTER)
     assert run.code == 0, run.text
@@ -70,7 +70,7 @@ def test_a_migration_is_backed_up_and_applied_while_the_old_release_serves() -> 
     assert (saved["name"], saved["schema_head"]) == (DATABASE, "0001_base")
     assert migrations() == ["0001_base", "0002_add_order_status", "0003_add_customer_tier"]
     assert sql("SELECT DISTINCT tier FROM customers ORDER BY 1")
-    assert not changes(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
+    unchanged(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
     assert (visit(NAME).status, visit(NAME).release) == (200, GOOD)
 
     words = ("-e", f"stack={STACK}", "-e", f"database={DATABASE}", "-e", "target=biznexus_rehearsed", "--check")
@@ -92,7 +92,7 @@ def test_a_migration_that_fails_says_why_and_leaves_rows_and_release_alone() -> 
     assert "Next: the old release serves as before; mend the rows or the migration" in run.text
     assert "0004_broken_on_purpose_orders_above_a_million" not in migrations()
     assert [row.rsplit("|", 1)[0] for row in sql("SELECT * FROM orders ORDER BY id")] == rows
-    assert not changes(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
+    unchanged(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
     assert (visit(NAME).status, visit(NAME).release) == (200, GOOD)
     history = play("history", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", "last=1")
     (event,) = history.told()["rows"]
