@@ -17,6 +17,8 @@ from .model.release import Release
 from .model.stack import Stack, parse_tree
 from .plan.containers import container_name, wanted_container
 
+_LAST_LINES = 40
+
 
 class Runtime(Protocol):
     """What a release transaction asks of whatever runs the release."""
@@ -44,6 +46,9 @@ class Runtime(Protocol):
 
     def discard(self, release: Release) -> None:
         """Remove it; its data stays."""
+
+    def last_words(self, release: Release) -> str:
+        """The last lines it wrote, for whoever asks later why it was removed; empty when nothing of it is here."""
 
     def present(self, stack: str) -> frozenset[int]:
         """Numbers of the releases of a stack that have anything here, running or not."""
@@ -113,6 +118,10 @@ class ContainerRuntime:
             if self.engine.inspect(container.name) is not None:
                 self.engine.stop(container.name)
                 self.engine.remove(container.name)
+
+    def last_words(self, release: Release) -> str:
+        names = [container.name for container in self._containers(release)]
+        return "\n".join(self.engine.logs(name, _LAST_LINES) for name in names if self.engine.inspect(name))
 
     def present(self, stack: str) -> frozenset[int]:
         return frozenset(found.number for found in self.engine.containers(stack=stack).values() if found.number)

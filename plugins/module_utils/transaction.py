@@ -211,7 +211,9 @@ class Transaction:
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby, bad=bad))
         if self.release.number not in (self.before.live, self.before.standby) and not self._was_present:
             with self._step("remove the candidate"):
+                words = self.host.runtime.last_words(self.release)
                 self.host.runtime.discard(self.release)
+            self._journal("remove the candidate", "last words", output=words)
 
     def _return_the_edge(self) -> None:
         if self.before.live:

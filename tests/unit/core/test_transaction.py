@@ -68,6 +68,9 @@ class SimulatedRuntime:
         self._reach("discard")
         self.running.pop(release.number, None)
 
+    def last_words(self, release: Release) -> str:
+        return f"release {release.number} fell over" if release.number in self.running else ""
+
     def present(self, stack: str) -> frozenset[int]:
         return frozenset(self.running)
 
@@ -207,3 +210,13 @@ def test_a_first_release_that_fails_leaves_nothing(host: LoopbackHost) -> None:
     assert runtime_of(host).running == {}
     assert host.state.state("job") == replace(StackState(), last=3)
     assert host.files.all() == {}
+
+
+def test_what_a_candidate_said_last_is_kept_when_it_is_removed(host: LoopbackHost, tmp_path: Path) -> None:
+    candidate = release(3)
+    host.state.add_record(candidate)
+    cast(SimulatedRuntime, host.runtime).breaks["wait_ready"] = OpsError("it is unhealthy")
+    with pytest.raises(OpsError, match="it is unhealthy"):
+        Transaction(host, candidate, action="deploy").run()
+    journal = (tmp_path / "var" / "stacks" / "job" / "journal.jsonl").read_text()
+    assert "release 3 fell over" in journal
