@@ -17,12 +17,25 @@ def was_live(history: History) -> set[int]:
     return {int(event["number"]) for event in history if event.get("outcome") == DEPLOYED and "number" in event}
 
 
+def trail(history: History) -> list[int]:
+    """The numbers that led to the live release, oldest first: a deploy adds one, a rollback takes off what it left."""
+    path: list[int] = []
+    for event in history:
+        if event.get("outcome") != DEPLOYED or "number" not in event:
+            continue
+        number = int(event["number"])
+        path = path[: path.index(number)] if number in path else path
+        path.append(number)
+    return path
+
+
 def rollback_target(
     records: Sequence[Release], state: StackState, history: History, *, steps: int = 1, release: str = ""
 ) -> Release:
     """The release to return to: ``steps`` good releases before the live one, or the newest one at a sha.
 
-    Bad releases (undone after their switch) and those that never took traffic are passed over.
+    Bad releases (undone after their switch), those that never took traffic, and what a rollback left are passed
+    over: going back never leads to what somebody went back from.
     Raises OpsError when there is none, naming those there are.
     """
     good = [r for r in records if r.number in was_live(history) - set(state.bad) - {state.live}]
@@ -31,7 +44,10 @@ def rollback_target(
         if found:
             return found[-1]
     else:
-        earlier = [r for r in good if r.number < state.live]
+        path = trail(history)
+        before = path[: path.index(state.live)] if state.live in path else path
+        by_number = {r.number: r for r in good}
+        earlier = [by_number[number] for number in before if number in by_number]
         if 1 <= steps <= len(earlier):
             return earlier[-steps]
     asked = f"at {release}" if release else f"{steps} step{'s' * (steps != 1)} back"

@@ -41,6 +41,8 @@ def done(*numbers: int) -> list[dict[str, Any]]:
         (3, (2,), done(1, 2, 3), {}, 1),
         (4, (), done(1, 2, 4), {}, 2),  # release 3 never took traffic
         (2, (), done(1, 2, 3, 2), {}, 1),  # after a rollback: further back, not forward to 3
+        (4, (), done(1, 2, 1, 4), {}, 1),  # after a rollback and a deploy: not to what the rollback left
+        (4, (), done(1, 2, 3, 1, 3, 4), {}, 3),  # a release that was taken up again is on the way again
         (2, (), done(1, 2, 3, 2), {"release": "sha-0000003"}, 3),
         (5, (), done(1, 2, 3, 5), {"release": "sha-0000001"}, 1),
         (4, (), done(1, 2, 4, 5), {"release": "sha-0000002"}, 5),  # the newest at that commit
