@@ -190,10 +190,11 @@ def test_a_release_that_is_not_healthy_never_gets_traffic_and_a_second_deploy_wa
     after = snapshot(HOST, STACK)
     unchanged(serving(before, STACK), serving(after, STACK))
     journal = [(entry["step"], entry["event"]) for entry in after["journal"][STACK]]
-    assert journal[-4:] == [
+    assert journal[-5:] == [
         ("wait for health", "failed"),
         ("remove the candidate", "begin"),
         ("remove the candidate", "done"),
+        ("remove the candidate", "last words"),
         ("end", "undone"),
     ]
 
@@ -228,11 +229,12 @@ def test_a_release_that_fails_only_through_the_edge_is_taken_back(checkout: Chec
     entries = [entry for entry in after["journal"][STACK] if entry["number"] == number]
     steps = [(entry["step"], entry["event"]) for entry in entries]
     assert ("switch the edge", "done") in steps
-    assert steps[-5:] == [
+    assert steps[-6:] == [
         ("smoke through the edge", "failed"),
         ("return the edge", "done"),
         ("remove the candidate", "begin"),
         ("remove the candidate", "done"),
+        ("remove the candidate", "last words"),
         ("end", "undone"),
     ]
 
