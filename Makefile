@@ -24,7 +24,7 @@ test: setup ## Run every test, the lab included
 check: python ## Run the linters, the types and the contracts: what CI runs first
 	@$(PYTHON) bin/check.py
 
-unit: python ## Run the tests that need no engine
+unit: python ## Run the tests that need neither engine nor a run of Ansible
 	@$(PYTHON) bin/test.py unit
 
 lab: setup ## Bring up the two hosts and their surroundings

@@ -114,6 +114,7 @@ def phases() -> list[Phase]:
         Phase(
             "unit", lambda: pytest("unit", "-q", *workers, *folders("tests/unit", "tests/property", "tests/contract"))
         ),
+        Phase("controller", lambda: pytest("controller", "-q", *workers, "tests/controller")),
         Phase("lab", lambda: command("python", lab, "up", "--role-host")),
         Phase("scenarios", scenarios, needs_lab=True),
         Phase("estate", lambda: pytest("lab", "tests/lab"), needs_lab=True),

@@ -15,7 +15,7 @@ import pexpect
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 SECRET = "hunter2-Zx9"
 MODULE = """
