@@ -16,11 +16,8 @@ description:
   - Then takes away the backups that have served their time by C(x-ops.backup.keep).
   - An action plugin of the same name reads the stack file and fetches the secrets on the controller.
 author: Seisei operations (@seisei)
+extends_documentation_fragment: [seisei.ops.storage]
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
   databases:
     description: Only these of the stack's databases. With this and no O(volumes), no volume is backed up.
     type: list
@@ -36,34 +33,6 @@ options:
     type: str
     choices: [manual, scheduled, migration, safety]
     default: manual
-  tree:
-    description: Filled in by the action plugin. The stack as this environment resolves it.
-    type: dict
-    default: {}
-  environment_name:
-    description: Filled in by the action plugin.
-    type: str
-    default: ''
-  database_password:
-    description: Filled in by the action plugin. Empty for a stack without a database.
-    type: str
-    default: ''
-  storage:
-    description: Filled in by the action plugin. Endpoint, bucket, prefix and region of the object storage.
-    type: dict
-    default: {}
-  storage_ca:
-    description: Filled in by the action plugin. The CA of the object storage (PEM).
-    type: str
-    default: ''
-  storage_password:
-    description: Filled in by the action plugin. The key that backups are encrypted with.
-    type: str
-    default: ''
-  storage_credentials:
-    description: Filled in by the action plugin. JSON with access_key and secret_key; empty for the instance role.
-    type: str
-    default: ''
 attributes:
   check_mode:
     description: Tells what would be backed up, with sizes.
@@ -113,8 +82,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.apply_backup import BackupRun, Request, present_outcome, report_outcome
 from ..module_utils.backup_places import ARGUMENTS, live_release, places
+from ..module_utils.doorway import failures_told
 from ..module_utils.gateway.host_state import HostState
-from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import parse_tree
 from ..module_utils.plan.backup import chosen_parts
 
@@ -135,7 +104,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         stack = parse_tree(given["tree"], f"inventories/stacks/{given['stack']}.yml")
         databases, volumes = chosen_parts(stack, given["databases"], given["volumes"])
         state = HostState()
@@ -157,8 +126,6 @@ def main() -> None:
             display=present_outcome(outcome),
             report=report_outcome(outcome),
         )
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":

@@ -88,9 +88,9 @@ display:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.diagnose_database import Request, look
+from ..module_utils.doorway import failures_told
 from ..module_utils.gateway.engine import Engine
 from ..module_utils.gateway.host_state import HostState
-from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import parse_tree
 
 
@@ -111,7 +111,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         request = Request(
             stack=parse_tree(given["tree"], f"inventories/stacks/{given['stack']}.yml"),
             environment=given["environment_name"],
@@ -125,8 +125,6 @@ def main() -> None:
         answer = look(request, Engine(), HostState())
         report = {**answer.diagnosis.as_dict(), "diagnose_s": answer.seconds}
         module.exit_json(changed=False, healthy=answer.diagnosis.healthy, report=report, display=list(answer.lines))
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":

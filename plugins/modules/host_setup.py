@@ -100,8 +100,8 @@ from collections.abc import Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.apply_host_setup import apply_host, differences
+from ..module_utils.doorway import failures_told
 from ..module_utils.gateway import host_system
-from ..module_utils.model.errors import OpsError
 from ..module_utils.model.host_setup import FOLLOW_UPS, parse_host
 from ..module_utils.plan.host_setup import plan_host
 
@@ -139,13 +139,11 @@ SPEC = {
 def main() -> None:
     """Spec, read, plan, apply, exit."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
+    with failures_told(module):
         wanted = parse_host(module.params)
         plan = plan_host(wanted, host_system.read(wanted))
         if not module.check_mode:
             apply_host(plan)
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
     steps = [str(step) for step in plan.steps]
     module.exit_json(
         changed=bool(steps),

@@ -15,11 +15,8 @@ description:
   - Files go into an empty or a new volume, by one rename, after all of them were compared.
   - An action plugin of the same name reads the stack file and fetches the secrets on the controller.
 author: Seisei operations (@seisei)
+extends_documentation_fragment: [seisei.ops.storage]
 options:
-  stack:
-    description: Name of the stack whose backup it is.
-    type: str
-    required: true
   database:
     description: Database to restore. Give this or O(volume).
     type: str
@@ -38,34 +35,6 @@ options:
     default: latest
   replace:
     description: The name of the target typed again, to replace a database that is not empty.
-    type: str
-    default: ''
-  tree:
-    description: Filled in by the action plugin. The stack as this environment resolves it.
-    type: dict
-    default: {}
-  environment_name:
-    description: Filled in by the action plugin.
-    type: str
-    default: ''
-  database_password:
-    description: Filled in by the action plugin. Empty for a stack without a database.
-    type: str
-    default: ''
-  storage:
-    description: Filled in by the action plugin. Endpoint, bucket, prefix and region of the object storage.
-    type: dict
-    default: {}
-  storage_ca:
-    description: Filled in by the action plugin. The CA of the object storage (PEM).
-    type: str
-    default: ''
-  storage_password:
-    description: Filled in by the action plugin. The key that backups are encrypted with.
-    type: str
-    default: ''
-  storage_credentials:
-    description: Filled in by the action plugin. JSON with access_key and secret_key; empty for the instance role.
     type: str
     default: ''
 attributes:
@@ -114,8 +83,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.apply_restore import choose_restore, lock_name, rehearsed, report_restored
 from ..module_utils.backup_places import ARGUMENTS, places
+from ..module_utils.doorway import failures_told
 from ..module_utils.gateway.host_state import HostState
-from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import parse_tree
 
 
@@ -133,7 +102,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with failures_told(module):
         stack = parse_tree(given["tree"], f"inventories/stacks/{given['stack']}.yml")
         # A rehearsal neither waits for a release nor stands in its way.
         lock = nullcontext() if module.check_mode else HostState().locked(lock_name(stack, given), "restore")
@@ -146,8 +115,6 @@ def main() -> None:
             else:
                 result = report_restored(restore, restore.run(steps))
         module.exit_json(changed=bool(plan), plan=plan, **result)
-    except OpsError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
 
 
 if __name__ == "__main__":
