@@ -9,13 +9,12 @@ import docker
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from labkit.containers import MIB, Spec, wait_until
+from labkit.containers import MIB, Spec
 from labkit.files import make_private_directory, write_private
 from labkit.settings import DNS, HOSTS, PREFIX, ROLE_HOST, Lab, Place
 from plugins.module_utils.model.errors import OpsError
 
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-_BOOT_SECONDS = 90
 
 
 def ensure_ssh_key(lab: Lab) -> str:
@@ -67,12 +66,6 @@ def _host_spec(lab: Lab, place: Place, public_key: str) -> Spec:
         files={"/root/.ssh/authorized_keys": (0o600, public_key)},
         host=True,
     )
-
-
-def wait_for_boot(client: docker.DockerClient, lab: Lab, place: Place) -> None:
-    """Wait until systemd on the host says that it runs and nothing failed. Raises OpsError otherwise."""
-    name = lab.container(place.part)
-    wait_until(lambda: boot_complaint(client, name), name, _BOOT_SECONDS, do=f"look at `docker logs {name}`")
 
 
 def boot_complaint(client: docker.DockerClient, name: str) -> str:

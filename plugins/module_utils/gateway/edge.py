@@ -57,32 +57,12 @@ class EdgeFiles:
             raise _file_error("cannot make the edge's directories", self.root, error) from error
         return any(made)
 
-    def place(self, stack: str, config: Config) -> str | None:
-        """Put a stack's configuration in place at once, and durably; the text it replaces, or None if there was none.
+    def place(self, stack: str, config: Config) -> None:
+        """Put a stack's configuration in place at once, and durably, whatever stands there now.
 
         Raises OpsError when the disk or the directories refuse; the file in place is then still the old one.
         """
-        target = self._target(stack)
-        previous = self.current(stack)
-        self._replace(target, render(config))
-        return previous
-
-    def restore(self, stack: str, text: str | None) -> None:
-        """Put back what :meth:`place` returned."""
-        if text is None:
-            self.remove(stack)
-        else:
-            self._replace(self._target(stack), text)
-
-    def current(self, stack: str) -> str | None:
-        """The text in place, or None when the stack has no file."""
-        target = self._target(stack)
-        try:
-            return target.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise _file_error("cannot read the edge's file", target, error) from error
+        self._replace(self._target(stack), render(config))
 
     def remove(self, stack: str) -> bool:
         """Take a stack's file away; whether there was one."""

@@ -29,14 +29,13 @@ def test_prepare_says_whether_it_did_something(tmp_path: Path) -> None:
     assert edge.acme.stat().st_mode & 0o777 == 0o700
 
 
-def test_place_gives_back_what_it_replaced(files: EdgeFiles) -> None:
-    assert files.place("shop", {"http": {"a": 1}}) is None
-    previous = files.place("shop", {"http": {"a": 2}})
-    assert previous == render({"http": {"a": 1}})
-    files.restore("shop", previous)
-    assert files.current("shop") == previous
-    files.restore("shop", None)
-    assert files.current("shop") is None
+def test_place_replaces_whatever_stands_there(files: EdgeFiles) -> None:
+    files.place("shop", {"http": {"a": 1}})
+    (files.dynamic / "shop.yml").write_bytes(b"\xff broken by hand")
+    files.place("shop", {"http": {"a": 2}})
+    assert (files.dynamic / "shop.yml").read_text() == render({"http": {"a": 2}})
+    files.remove("shop")
+    assert not (files.dynamic / "shop.yml").exists()
     assert list(files.incoming.iterdir()) == []
 
 
