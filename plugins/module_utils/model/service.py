@@ -22,13 +22,21 @@ CONDITIONS = ("service_started", "service_healthy")
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume, bind or tmpfs mount. ``source`` is a volume's name or a host path; ``size`` bytes, tmpfs only."""
+    """A volume, bind or tmpfs mount. ``source`` is a volume's name or a host path.
+
+    ``size`` (bytes) and ``mode`` (such as ``1777``) are a tmpfs's; ``nocopy`` and ``subpath`` a volume's;
+    ``propagation`` a bind's.
+    """
 
     kind: str
     target: str
     source: str = ""
     read_only: bool = False
     size: int = 0
+    mode: str = ""
+    nocopy: bool = False
+    subpath: str = ""
+    propagation: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,14 @@ class Service:
     hostname: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
-    expose: tuple[int, ...] = ()
+    expose: tuple[str, ...] = ()  # 8069/tcp
     networks: tuple[Attachment, ...] = ()
     mounts: tuple[Mount, ...] = ()
     files: tuple[FileMount, ...] = ()
     depends_on: Mapping[str, str] = field(default_factory=dict)
     healthcheck: Healthcheck | None = None
     restart: str = "unless-stopped"
+    restart_retries: int = 0
     init: bool = False
     stop_signal: str = ""
     stop_grace_period: float = 10
@@ -89,11 +98,17 @@ class Service:
     cap_drop: tuple[str, ...] = ("ALL",)
     security_opt: tuple[str, ...] = ("no-new-privileges:true",)
     mem_limit: int = 512 * 1024**2
+    mem_reservation: int = 0
+    memswap_limit: int = 0  # memory and swap together; 0: as much as mem_limit, so no swap
     cpus: float = 1.0
     pids_limit: int = 256
     logging: Mapping[str, str] = field(default_factory=dict)
     logging_driver: str = ""
     extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     shm_size: int = 0
 
@@ -191,7 +206,7 @@ def _ports(node: Node) -> dict[str, object]:
 
 
 def _expose(node: Node) -> dict[str, object]:
-    return {"expose": tuple(item.integer(least=1, most=65535) for item in node.items())}
+    return {"expose": tuple(f"{item.integer(least=1, most=65535)}/tcp" for item in node.items())}
 
 
 def _networks(node: Node) -> dict[str, object]:

@@ -85,10 +85,7 @@ def _payload(stack: Stack, service: Service, *, image: str, labels: Mapping[str,
         "WorkingDir": service.working_dir or None,
         "Hostname": service.hostname or None,
         "Labels": dict(sorted(labels.items())),
-        "ExposedPorts": {
-            f"{port}/{protocol}": {}
-            for port, protocol in [(p, "tcp") for p in service.expose] + [(p.target, p.protocol) for p in service.ports]
-        },
+        "ExposedPorts": {port: {} for port in (*service.expose, *(f"{p.target}/{p.protocol}" for p in service.ports))},
         "Healthcheck": _healthcheck(service),
         "StopSignal": service.stop_signal or None,
         "StopTimeout": math.ceil(service.stop_grace_period),

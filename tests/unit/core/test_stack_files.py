@@ -21,7 +21,18 @@ REFUSED_STACKS = cases("refused_stacks")
 def test_a_key_is_read_in_every_form(case: dict[str, Any]) -> None:
     service = read_stack(around(case["body"], declares=case.get("declares", ""))).services["web"]
     found = json.loads(json.dumps(asdict(service)))
-    assert {key: found[key] for key in case["reads"]} == case["reads"]
+    assert said({key: found[key] for key in case["reads"]}) == said(case["reads"])
+
+
+def said(value: Any) -> Any:
+    """A value without the fields that say nothing, in the entries of its lists."""
+    if isinstance(value, dict):
+        return {key: said(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    return [
+        {k: v for k, v in item.items() if v not in ("", 0, False)} if isinstance(item, dict) else item for item in value
+    ]
 
 
 def test_no_accepted_key_is_without_a_case() -> None:
