@@ -34,7 +34,7 @@ def now() -> str:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """A full or broken disk becomes an error that a transaction can undo for."""
     try:
         yield
@@ -51,7 +51,7 @@ def write_file(path: Path, text: str, mode: int = 0o640) -> None:
 
     Raises OpsError when the disk refuses; what was there is then still there.
     """
-    with _writing(path):
+    with writing(path):
         _write(path, text, mode)
 
 
@@ -74,7 +74,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 def _append(path: Path, entry: Mapping[str, Any]) -> None:
     line = json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as handle:
             # A crash may have cut the last line: what is told now must not be lost with it.
