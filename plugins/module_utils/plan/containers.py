@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..model.container import CONFIG_ROOT, LABEL, SECRET_ROOT, WantedContainer
+from ..model.port import Port
 from ..model.release import Release
 from ..model.service import FileMount, Mount, Service
 from ..model.stack import Stack
 
 _NANO = 1_000_000_000
+_TMP = "/tmp"  # noqa: S108 - inside a container
 
 
 def container_name(stack: str, service: str, release: Release | None = None) -> str:
@@ -25,9 +28,9 @@ def config_path(stack: str, name: str, content: str) -> str:
     return f"{CONFIG_ROOT}/{stack}/{hashlib.sha256(content.encode()).hexdigest()[:16]}-{name}"
 
 
-def secret_path(stack: str, name: str) -> str:
-    """Where a secret's value lies on the host's tmpfs."""
-    return f"{SECRET_ROOT}/{stack}/{name}"
+def secret_path(stack: str, name: str, mark: str) -> str:
+    """Where a secret's value lies on the host's tmpfs; ``mark`` is keyed to the value: a change is a new file."""
+    return f"{SECRET_ROOT}/{stack}/{name}.{mark}"
 
 
 def pinned(image: str, digest: str) -> str:
@@ -42,10 +45,10 @@ def wanted_container(
     *,
     environment: str,
     digest: str,
-    secrets_mark: str = "",
+    secret_marks: Mapping[str, str] = MappingProxyType({}),
     release: Release | None = None,
 ) -> WantedContainer:
-    """The container of a service at a digest. ``release`` for released services; ``secrets_mark`` is keyed."""
+    """The container of a service at a digest. ``release`` for released services; ``secret_marks`` by secret's name."""
     networks = {
         stack.network_of(a.network): _aliases(stack, service, a.network, a.aliases, released=release is not None)
         for a in service.networks
@@ -59,11 +62,9 @@ def wanted_container(
     }
     if release:
         labels |= {f"{LABEL}release": release.release, f"{LABEL}number": str(release.number)}
-    if secrets_mark and any(file.kind == "secret" for file in service.files):
-        labels[f"{LABEL}secrets"] = secrets_mark
     image = pinned(service.image, digest)
     name = container_name(stack.name, service.name, release)
-    payload = _payload(stack, service, image=image, labels=labels)
+    payload = _payload(stack, service, image=image, labels=labels, marks=secret_marks)
     return WantedContainer(name, service, stack.name, image, payload, networks)
 
 
@@ -75,29 +76,44 @@ def _aliases(
     return tuple(dict.fromkeys((*own, *declared)))
 
 
-def _payload(stack: Stack, service: Service, *, image: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def _payload(
+    stack: Stack, service: Service, *, image: str, labels: Mapping[str, str], marks: Mapping[str, str]
+) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "Image": image,
-        "Cmd": list(service.command) if service.command is not None else None,
-        "Entrypoint": list(service.entrypoint) if service.entrypoint is not None else None,
+        "Cmd": list(service.command or ()),
         "Env": sorted(f"{key}={value}" for key, value in service.environment.items()),
-        "User": service.user or None,
-        "WorkingDir": service.working_dir or None,
-        "Hostname": service.hostname or None,
+        "User": service.user,
+        "WorkingDir": service.working_dir,
+        "Hostname": service.hostname,
         "Labels": dict(sorted(labels.items())),
-        "ExposedPorts": {port: {} for port in (*service.expose, *(f"{p.target}/{p.protocol}" for p in service.ports))},
+        "ExposedPorts": {port: {} for port in (*service.expose, *map(_target, service.ports))},
         "Healthcheck": _healthcheck(service),
-        "StopSignal": service.stop_signal or None,
+        "StopSignal": service.stop_signal,
         "StopTimeout": math.ceil(service.stop_grace_period),
-        "HostConfig": _host_config(stack, service),
+        "HostConfig": _host_config(stack, service, marks),
     }
-    return {key: value for key, value in payload.items() if value not in (None, {}, [])}
+    said = _said(payload)
+    if service.entrypoint is not None:  # an empty one is said too: it takes the image's away
+        said["Entrypoint"] = list(service.entrypoint)
+    return said
+
+
+def _said(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what was not said, which the engine is to fill in."""
+    return {key: value for key, value in config.items() if value is not False and value not in (None, "", 0, {}, [])}
+
+
+def _target(port: Port) -> str:
+    return f"{port.target}/{port.protocol}"
 
 
 def _healthcheck(service: Service) -> dict[str, Any] | None:
     check = service.healthcheck
     if check is None:
         return None
+    if check.test[:1] == ("NONE",):
+        return {"Test": ["NONE"]}
     return {
         "Test": list(check.test),
         "Interval": int(check.interval * _NANO),
@@ -108,76 +124,65 @@ def _healthcheck(service: Service) -> dict[str, Any] | None:
     }
 
 
-def _host_config(stack: Stack, service: Service) -> dict[str, Any]:
+def _host_config(stack: Stack, service: Service, marks: Mapping[str, str]) -> dict[str, Any]:
     ports: dict[str, list[dict[str, str]]] = {}
     for port in service.ports:
-        ports.setdefault(f"{port.target}/{port.protocol}", []).append(
-            {"HostIp": port.host_ip, "HostPort": str(port.published)}
-        )
-    config: dict[str, Any] = {
+        ports.setdefault(_target(port), []).append({"HostIp": port.host_ip, "HostPort": str(port.published)})
+    config = {
         "NetworkMode": stack.network_of(service.networks[0].network),
-        "RestartPolicy": {"Name": service.restart, "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": service.restart, "MaximumRetryCount": service.restart_retries},
         "PortBindings": ports,
         "Mounts": [_mount(stack, mount) for mount in service.mounts if mount.kind != "tmpfs"]
-        + [_file(stack, file) for file in service.files],
-        # A read-only root with a private /tmp is the default; the stack file loosens it by naming it.
-        "Tmpfs": {
-            **({"/tmp": "size=64m,mode=1777"} if service.read_only else {}),  # noqa: S108
-            **{m.target: f"size={m.size}" if m.size else "" for m in service.mounts if m.kind == "tmpfs"},
-        },
+        + [_file(stack, file, marks) for file in service.files],
+        "Tmpfs": _tmpfs(service),
         "ReadonlyRootfs": service.read_only,
-        "Init": service.init or None,
+        "Init": service.init,
         "CapAdd": list(service.cap_add),
         "CapDrop": list(service.cap_drop),
         "SecurityOpt": list(service.security_opt),
         "Memory": service.mem_limit,
-        "MemorySwap": service.mem_limit,
-        "NanoCpus": int(service.cpus * _NANO),
+        "MemoryReservation": service.mem_reservation,
+        "MemorySwap": service.memswap_limit or service.mem_limit,
+        "NanoCpus": round(service.cpus * _NANO),
         "PidsLimit": service.pids_limit,
         "ExtraHosts": list(service.extra_hosts),
-        "ShmSize": service.shm_size or None,
+        "Dns": list(service.dns),
+        "DnsSearch": list(service.dns_search),
+        "DnsOptions": list(service.dns_opt),
+        "Sysctls": dict(service.sysctls),
+        "ShmSize": service.shm_size,
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in service.ulimits.items()],
+        "LogConfig": _said({"Type": service.logging_driver, "Config": dict(service.logging)}),
     }
-    if service.logging_driver:
-        config["LogConfig"] = {"Type": service.logging_driver, "Config": dict(service.logging)}
-    return {key: value for key, value in config.items() if value not in (None, {}, [])}
+    return _said(config)
+
+
+def _tmpfs(service: Service) -> dict[str, str]:
+    """Tmpfs mounts by target. With a read-only root comes a private /tmp, unless the stack file mounts one itself."""
+    found = {mount.target: _tmpfs_options(mount) for mount in service.mounts if mount.kind == "tmpfs"}
+    if service.read_only and all(mount.target.rstrip("/") != _TMP for mount in service.mounts):
+        found[_TMP] = "size=64m,mode=1777"
+    return found
+
+
+def _tmpfs_options(mount: Mount) -> str:
+    options = {"ro": mount.read_only, f"size={mount.size}": mount.size, f"mode={mount.mode}": mount.mode}
+    return ",".join(option for option, said in options.items() if said)
 
 
 def _mount(stack: Stack, mount: Mount) -> dict[str, Any]:
-    source = stack.volumes[mount.source].name if mount.kind == "volume" else mount.source
-    return {"Type": mount.kind, "Source": source, "Target": mount.target, "ReadOnly": mount.read_only}
+    found = {"Type": mount.kind, "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+    if mount.kind == "volume":
+        found["Source"] = stack.volumes[mount.source].name
+        found["VolumeOptions"] = _said({"NoCopy": mount.nocopy, "Subpath": mount.subpath})
+    else:
+        found["BindOptions"] = _said({"Propagation": mount.propagation})
+    return _said(found)
 
 
-def _file(stack: Stack, file: FileMount) -> dict[str, Any]:
+def _file(stack: Stack, file: FileMount, marks: Mapping[str, str]) -> dict[str, Any]:
     if file.kind == "config":
         source = config_path(stack.name, file.source, stack.configs[file.source])
     else:
-        source = secret_path(stack.name, file.source)
+        source = secret_path(stack.name, file.source, marks.get(file.source, ""))
     return {"Type": "bind", "Source": source, "Target": file.target, "ReadOnly": True}
-
-
-def differences(wanted: Mapping[str, Any], observed: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs, field by field, in words: ``environment ODOO_X changed``."""
-    found: list[str] = []
-    for key in sorted(set(wanted) | set(observed)):
-        path = f"{prefix}{key}"
-        left, right = wanted.get(key), observed.get(key)
-        if left == right:
-            continue
-        if key == "Env":
-            found += _environment_differences(left or [], right or [])
-        elif isinstance(left, Mapping) and isinstance(right, Mapping):
-            found += differences(left, right, f"{path}.")
-        else:
-            found.append(f"{path} {'added' if right is None else 'removed' if left is None else 'changed'}")
-    return found
-
-
-def _environment_differences(wanted: list[str], observed: list[str]) -> list[str]:
-    left, right = (dict(entry.split("=", 1) for entry in entries) for entries in (wanted, observed))
-    found = []
-    for name in sorted(set(left) | set(right)):
-        if left.get(name) != right.get(name):
-            verb = "added" if name not in right else "removed" if name not in left else "changed"
-            found.append(f"environment {name} {verb}")
-    return found

@@ -1,4 +1,4 @@
-"""What an operator reads of a plan: the cases are data, in cases/plans.yml; and the words for what differs."""
+"""What an operator reads of a plan: the cases are data, in cases/plans.yml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.model.container import ObservedContainer
-from plugins.module_utils.plan.containers import differences, pinned
+from plugins.module_utils.plan.containers import pinned
 from plugins.module_utils.plan.stacks import plan_stacks
 from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, release_of
 from tests.property.simulated_host import SimulatedHost
@@ -87,26 +87,6 @@ def test_a_redeploy_at_the_same_sha_has_another_container() -> None:
     host.live["shop"] = release_of(shop, SHA, 2)
     host.kept["shop"] = {1, 2}
     assert "shop: create container shop-web-1111111-2 (missing)" in plan_stacks([shop], host.observed(), "test").lines()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "observed", "words"),
-    [
-        ({}, {}, []),
-        ({"User": "1"}, {}, ["User added"]),
-        ({}, {"User": "1"}, ["User removed"]),
-        ({"User": "1"}, {"User": "2"}, ["User changed"]),
-        ({"HostConfig": {"Memory": 1}}, {"HostConfig": {"Memory": 2}}, ["HostConfig.Memory changed"]),
-        ({"Labels": {"a.b": "1"}}, {"Labels": {}}, ["Labels.a.b added"]),
-        ({"Env": ["A=1", "B=2"]}, {"Env": ["B=3"]}, ["environment A added", "environment B changed"]),
-        ({"Env": []}, {"Env": ["C="]}, ["environment C removed"]),
-        ({"Env": ["A=1=2"]}, {"Env": ["A=1=3"]}, ["environment A changed"]),
-        ({"Env": ["A=1"]}, {}, ["environment A added"]),
-        ({"Networks": {"edge": ["a"]}}, {"Networks": {"edge": []}}, ["Networks.edge changed"]),
-    ],
-)  # fmt: skip
-def test_what_differs_is_said_by_field(wanted: dict[str, Any], observed: dict[str, Any], words: list[str]) -> None:
-    assert differences(wanted, observed) == words
 
 
 @pytest.mark.parametrize(
