@@ -4,29 +4,75 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import RELEASE_MARK, Stack
-from ..plugin_utils.estate import EstateAction, stack_names
+from ..plugin_utils.estate import ROOT, EstateAction, stack_names
+from ..plugin_utils.saved_plans import plan_file, read_plan, save_plan
 
 
 class ActionModule(EstateAction):
-    """Reads every stack, asks the registry for digests and the store for secrets, once, then runs the module."""
+    """Reads every stack, asks the registry for digests and the store for secrets, once, then runs the module.
+
+    For a report of drift it asks nobody, and for a saved plan it takes stacks and digests as they were then.
+    """
 
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
-        names = self.arguments.get("only") or stack_names()
+        asked = self.arguments
+        names = asked.get("only") or stack_names()
+        shared = {"only": names, "environment_name": self.environment.name}
+        if asked.get("mode") == "drift":
+            return self.run_module("stacks", {**shared, "mode": "drift"})
+        if name := asked.get("apply_plan"):
+            return self._apply(name, shared)
+        result = self.run_module("stacks", {**shared, **self._declared(names)})
+        if name := asked.get("save_plan"):
+            self._save(name, result)
+        result.pop("saved", None)
+        return result
+
+    def _declared(self, names: list[str]) -> dict[str, Any]:
         stacks = [self.stack(name) for name in names]
         digests = self.digests(image for stack in stacks for image in self._images(stack))
         secrets = self.secrets_for({name for stack in stacks for name in stack.secrets})
-        return self.run_module(
-            "stacks",
-            {
-                "only": names,
-                "stacks": [self._entry(stack, digests) for stack in stacks],
-                "secrets": {stack.name: {name: secrets[name] for name in stack.secrets} for stack in stacks},
-                "registry_auth": self.registry_auth(),
-                "environment_name": self.environment.name,
-            },
-        )
+        return {
+            "stacks": [self._entry(stack, digests) for stack in stacks],
+            "declared": stack_names(),
+            "secrets": {stack.name: {name: secrets[name] for name in stack.secrets} for stack in stacks},
+            "registry_auth": self.registry_auth(),
+        }
+
+    def _save(self, name: str, result: dict[str, Any]) -> None:
+        if not self._task.check_mode:
+            raise OpsError("a plan is saved by a rehearsal", where="-e save_plan", do="add --check --diff")
+        if not result.get("failed"):
+            path = plan_file(ROOT, name, self._host)
+            save_plan(path, self._host, self.environment.name, result)
+            shown = path.relative_to(ROOT)
+            result["display"] = [
+                *result.get("display", ()),
+                f"plan saved: {shown}; apply it with converge.yml -e apply_plan={name}",
+            ]
+
+    def _apply(self, name: str, shared: dict[str, Any]) -> dict[str, Any]:
+        plan = read_plan(plan_file(ROOT, name, self._host), self._host, self.environment.name)
+        marks = plan["secret_marks"]
+        secrets = self.secrets_for({name for one in marks.values() for name in one})
+        given = {
+            "only": [entry["name"] for entry in plan["stacks"]],
+            "stacks": plan["stacks"],
+            "declared": plan["declared"],
+            "secrets": {stack: {name: secrets[name] for name in names} for stack, names in marks.items()},
+            "registry_auth": self.registry_auth(),
+            "saved_plan": {key: plan[key] for key in ("secret_marks", "observed", "steps")},
+        }
+        result = self.run_module("stacks", {**shared, **given})
+        result.pop("saved", None)
+        return result
+
+    @property
+    def _host(self) -> str:
+        return str(self.task_vars["inventory_hostname"])
 
     def _images(self, stack: Stack) -> list[str]:
         baseline = self.environment.baseline.get(stack.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
@@ -11,10 +11,12 @@ from graphlib import TopologicalSorter
 from .gateway.host_state import now
 from .model.container import LABEL, WantedContainer
 from .model.errors import InvalidInput, OpsError
+from .model.host import Observed, WantedStack
 from .model.release import Release
 from .model.stack import Network, Volume, parse_tree, with_release
 from .plan.edge import BASE, compile_base
-from .plan.stacks import Observed, Plan, Step, WantedStack, definition_mark, plan_stacks
+from .plan.stacks import ENDS, NEXT, REPLACED, definition_mark, plan_stacks
+from .plan.steps import Plan, Step
 from .transaction import LIVE_LIMIT_S, READY_LIMIT_S, Host, Transaction
 
 PARALLEL = 6
@@ -31,26 +33,22 @@ class Outcome:
     left: list[str] = field(default_factory=list)
 
 
-def observe(host: Host, wanted: Sequence[WantedStack]) -> Observed:
-    """The host as it is, read once."""
-    states = {one.stack.name: host.state.state(one.stack.name) for one in wanted}
+def observe(host: Host, stacks: Collection[str] = ()) -> Observed:
+    """The host as it is, read once. Releases are read of these stacks, and of all that the host has a memory of."""
+    states = {name: host.state.state(name) for name in {*stacks, *host.state.stacks()}}
+    routes = host.files.all()
     return Observed(
         containers=host.engine.containers(),
         networks=host.engine.networks(),
         volumes=host.engine.volumes(),
         images=host.engine.images(),
         configs=host.state.configs(),
-        secrets=host.state.secret_marks(),
-        routes=host.files.all(),
-        edge_ready=host.files.all().get(BASE) == compile_base(),
+        secrets=host.secrets.present(),
+        routes=routes,
+        edge_ready=routes.get(BASE) == compile_base(),
         live={name: host.state.record(name, state.live) for name, state in states.items() if state.live},
-        kept={name: {state.live, state.standby} for name, state in states.items()},
+        standby={name: host.state.record(name, state.standby) for name, state in states.items() if state.standby},
     )
-
-
-def plan(host: Host, wanted: Sequence[WantedStack]) -> Plan:
-    """What would be done now."""
-    return plan_stacks(wanted, observe(host, wanted), host.environment)
 
 
 class Apply:
@@ -62,17 +60,27 @@ class Apply:
             "create network": self._create_network,
             "create volume": self._create_volume,
             "place config": lambda step: host.state.place_config(step.target, step.detail),
-            "place secrets": lambda step: host.state.place_secrets(step.stack, secrets[step.stack]),
+            "place secret": lambda step: host.secrets.place(step.stack, step.detail, secrets[step.stack][step.detail]),
             "pull image": lambda step: host.engine.pull(step.target, host.auth),
             "create container": self._create,
             "replace container": self._replace,
             "start container": lambda step: host.engine.start(step.target),
+            "stop container": lambda step: host.engine.stay_stopped(step.target),
             "remove container": self._remove,
             "connect": self._connect,
+            "disconnect": self._disconnect,
+            "reconnect": self._reconnect,
             "await": self._await,
             "release": self._release,
+            "release again": self._release_again,
             "place route": self._place_route,
+            "remove route": self._remove_route,
             "prepare edge": lambda _: self._prepare_edge(),
+            "replace network": self._replace_network,
+            "remove network": lambda step: host.engine.remove_network(step.target),
+            "remove volume": lambda step: host.engine.remove_volume(step.target),
+            "remove secret": lambda step: host.secrets.remove(step.stack, step.detail),
+            "forget": self._forget,
         }
 
     def run(self, plan: Plan) -> Outcome:
@@ -121,14 +129,38 @@ class Apply:
         volume: Volume = step.detail
         self.host.engine.create_volume(volume.name, self._labels(step))
 
+    def _replace_network(self, step: Step) -> None:
+        network: Network = step.detail
+        self.host.engine.replace_network(network.name, internal=network.internal, labels=self._labels(step))
+
     def _create(self, step: Step) -> None:
         container: WantedContainer = step.detail
-        self.host.engine.create(container)
+        # Beside a name that is free may lie the one that had it, when a replacement died in between.
+        self.host.engine.create(container, volumes_of=container.name + REPLACED)
         self.host.engine.start(container.name)
 
     def _replace(self, step: Step) -> None:
-        self._remove(step)
-        self._create(step)
+        """Make the new one beside the old, so that what the engine refuses costs no service; then change places.
+
+        When the new one cannot be started, the old one comes back.
+        """
+        engine, container = self.host.engine, step.detail
+        name, following, former = container.name, container.name + NEXT, container.name + REPLACED
+        for left in (following, former):  # of a replacement that died; the one in service is called otherwise
+            engine.remove(left)
+        engine.create(replace(container, name=following), volumes_of=name)
+        engine.stop(name)
+        engine.rename(name, former)
+        try:
+            engine.rename(following, name)
+            engine.start(name)
+        except OpsError:
+            engine.remove(following)
+            engine.remove(name)
+            engine.rename(former, name)
+            engine.start(name)
+            raise
+        engine.remove(former)
 
     def _remove(self, step: Step) -> None:
         self.host.engine.stop(step.target)
@@ -138,8 +170,18 @@ class Apply:
         container, network = step.detail
         self.host.engine.connect(container.name, network, container.networks[network])
 
+    def _disconnect(self, step: Step) -> None:
+        container, network = step.detail
+        self.host.engine.disconnect(container.name, network)
+
+    def _reconnect(self, step: Step) -> None:
+        self._disconnect(step)
+        self._connect(step)
+
     def _await(self, step: Step) -> None:
-        if step.detail == "unhealthy":
+        if step.detail == ENDS:
+            self.host.engine.wait_ended(step.target, READY_LIMIT_S)
+        elif step.detail == "unhealthy":
             self.host.engine.wait_healthy(step.target, RECOVERY_LIMIT_S, recovers=True)
         else:
             self.host.engine.wait_healthy(step.target, READY_LIMIT_S)
@@ -153,11 +195,28 @@ class Apply:
         if step.detail:
             self.host.edge_api().wait_live(step.detail, LIVE_LIMIT_S)
 
+    def _remove_route(self, step: Step) -> None:
+        self.host.files.remove(step.target)
+        self.host.edge_api().wait_absent(step.detail, LIVE_LIMIT_S)
+
     def _release(self, step: Step) -> None:
         wanted: WantedStack = step.detail
         release = new_release(self.host, wanted, wanted.baseline, wanted.digests)
         self.host.state.add_record(release)
         Transaction(self.host, release, action="converge", by="converge", why="first release of this host").run()
+
+    def _release_again(self, step: Step) -> None:
+        """The live release anew, without a gap, and then away with the containers that somebody changed."""
+        live: Release = step.detail
+        number = self.host.state.next_number(live.stack)
+        release = replace(live, number=number, created_at=now(), by="converge", why=step.reason)
+        self.host.state.add_record(release)
+        Transaction(self.host, release, action="converge", by="converge", why=step.reason).run()
+        self.host.runtime.discard(live)
+
+    def _forget(self, step: Step) -> None:
+        self.host.secrets.forget(step.target)
+        self.host.state.forget(step.target)
 
 
 def new_release(
@@ -177,7 +236,7 @@ def new_release(
         digests={service: digests[service] for service in stack.ops.releases},
         tree=json.loads(json.dumps(tree)),
         definition=definition_mark(stack),
-        secrets=wanted.secrets_mark if stack.secrets else "",
+        secrets=dict(wanted.secret_marks),
         created_at=now(),
         by=by,
         why=why,
@@ -190,8 +249,10 @@ def stand_ready(host: Host, wanted: WantedStack, values: Mapping[str, str], part
     The live release's own containers are not looked at: an unhealthy one must not stand in the way of its cure.
     Raises OpsError when a step fails.
     """
-    steps = plan(host, [replace(wanted, baseline="")]).only(parts)
-    if error := failure(Apply(host, {wanted.stack.name: values}).run(steps)):
+    name = wanted.stack.name
+    planned = plan_stacks([replace(wanted, baseline="")], observe(host, [name]), host.environment)
+    steps = planned.only(parts)
+    if error := failure(Apply(host, {name: values}).run(steps)):
         raise error
     return [str(step) for step in steps.steps]
 

@@ -1,45 +1,167 @@
-"""Converge all stacks of this host: lock them, plan, apply, tell."""
+"""Converge all stacks of this host: lock them, plan, apply, tell; report its drift; remove a stack for good."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
-from .apply import Apply, failure, plan
+from .apply import Apply, Outcome, failure, observe
 from .gateway.host_state import seconds_since
 from .hands import wanted_from
+from .model.errors import OpsError
+from .model.host import Observed, WantedStack
+from .model.stack import parse_tree
+from .plan.saved import host_marks, other_steps, since_saved
+from .plan.stacks import plan_stacks
+from .plan.steps import Plan
+from .plan.undeclared import removal
 from .transaction import Host
 
+Result = dict[str, Any]
 
-def converge(
-    host: Host, entries: Sequence[Mapping[str, Any]], secrets: Mapping[str, Mapping[str, str]], *, rehearse: bool
-) -> dict[str, Any]:
-    """The module's result: ``changed``, ``plan``, ``notes``, ``display``, and after a real run ``report``.
 
-    ``entries`` are stacks as the controller sent them. With ``rehearse`` nothing is locked and nothing done. A step
-    that failed is told in ``msg`` and ``error``; what did not depend on it is done all the same.
-    Raises OpsError at once when somebody else is changing one of the stacks.
+@dataclass(frozen=True)
+class Wish:
+    """What a run wants of a host.
+
+    ``entries`` are stacks as the controller sent them, ``secrets`` their values by stack and name, ``declared`` the
+    names of all stacks of the estate; ``saved`` is a plan that was saved, without which one is made afresh.
+    """
+
+    entries: Sequence[Mapping[str, Any]] = ()
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    declared: Sequence[str] = ()
+    saved: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The stacks to converge."""
+        return [str(entry["name"]) for entry in self.entries]
+
+
+def rehearse(host: Host, wish: Wish) -> Result:
+    """What :func:`converge` would do now; ``saved`` in the result is all that it takes to do just that later.
+
+    Raises OpsError when a saved plan does not fit any more.
+    """
+    wanted, observed, planned = _plan(host, wish)
+    marks = {one.stack.name: dict(one.secret_marks) for one in wanted}
+    saved = {"stacks": list(wish.entries), "declared": list(wish.declared), "secret_marks": marks}
+    saved |= {"observed": host_marks(observed), "steps": [step.as_dict() for step in planned.steps]}
+    return {**_told(planned), "saved": saved}
+
+
+def converge(host: Host, wish: Wish) -> Result:
+    """Do what is to be done. The result has ``changed``, ``plan``, ``steps``, ``notes``, ``display`` and ``report``.
+
+    A step that failed is told in ``msg`` and ``error``; what did not depend on it is done all the same.
+    Raises OpsError at once when somebody else is changing one of the stacks, or a saved plan does not fit any more.
     """
     began = time.monotonic()
     with ExitStack() as held:
-        if not rehearse:
-            for entry in entries:
-                held.enter_context(host.state.locked(entry["name"], "converge"))
-        wanted = [wanted_from(host, entry, secrets.get(entry["name"], {})) for entry in entries]
-        planned = plan(host, wanted)
-        lines = planned.lines()
-        result: dict[str, Any] = {
-            "changed": planned.changed,
-            "plan": lines,
-            "notes": list(planned.notes),
-            "display": lines,
-        }
-        if rehearse:
-            return result
-        outcome = Apply(host, secrets).run(planned)
-    result["report"] = {"done": outcome.done, "left": outcome.left, "seconds": seconds_since(began)}
+        for name in wish.names:
+            held.enter_context(host.state.locked(name, "converge"))
+        wanted, _, planned = _plan(host, wish)
+        outcome = Apply(host, wish.secrets).run(planned)
+        _remember(host, wish, wanted, planned, outcome)
+    return _done(planned, outcome, began)
+
+
+def drift(host: Host, names: Sequence[str]) -> Result:
+    """What differs from what was last converged here, though nobody declared otherwise since. Changes nothing.
+
+    It asks nobody but the host: neither the stack files, nor the registry, nor the secrets store.
+    """
+    known = {name: applied for name in names if (applied := host.state.applied(name))}
+    wanted = [_from_applied(host, applied) for applied in known.values()]
+    planned = plan_stacks(wanted, observe(host, list(known)), host.environment)
+    never = [f"{name} was never converged on this host" for name in names if name not in known]
+    # What waits to be rolled out is no drift: it was declared.
+    return _told(Plan(planned.steps, tuple(never)))
+
+
+def remove_stack(host: Host, name: str, *, rehearsal: bool) -> Result:
+    """Remove all that this host has of one stack, its data included; only its history stays.
+
+    Raises OpsError when there is nothing of it here.
+    """
+    began = time.monotonic()
+    with ExitStack() as held:
+        if not rehearsal:
+            held.enter_context(host.state.locked(name, "remove_stack"))
+        planned = removal(name, observe(host))
+        if len(planned.steps) == 1 and not host.state.known(name):  # nothing but to forget, and nothing to forget
+            raise OpsError(
+                f"this host has nothing of a stack '{name}'", do=f"it knows {', '.join(host.state.stacks()) or 'none'}"
+            )
+        if rehearsal:
+            return _told(planned)
+        outcome = Apply(host, {}).run(planned)
+        if not outcome.failed:
+            host.state.tell(name, {"action": "remove_stack", "outcome": "removed"})
+    return _done(planned, outcome, began)
+
+
+def _plan(host: Host, wish: Wish) -> tuple[list[WantedStack], Observed, Plan]:
+    wanted = [wanted_from(host, entry, wish.secrets.get(entry["name"], {})) for entry in wish.entries]
+    observed = observe(host, wish.names)
+    planned = plan_stacks(wanted, observed, host.environment, wish.declared)
+    if wish.saved:
+        _refuse_unless_as_saved(wish.saved, wanted, observed, planned)
+    return wanted, observed, planned
+
+
+def _refuse_unless_as_saved(
+    saved: Mapping[str, Any], wanted: Sequence[WantedStack], observed: Observed, planned: Plan
+) -> None:
+    rotated = [
+        f"the value of secret {name} of {one.stack.name} changed"
+        for one in wanted
+        for name, mark in one.secret_marks.items()
+        if saved["secret_marks"].get(one.stack.name, {}).get(name) != mark
+    ]
+    changes = [*rotated, *since_saved(saved["observed"], host_marks(observed)), *other_steps(saved["steps"], planned)]
+    if changes:
+        raise OpsError(
+            f"this host is not as it was when the plan was saved: {'; '.join(changes)}",
+            where="the saved plan",
+            do="nothing was done; make and read a new plan",
+        )
+
+
+def _remember(host: Host, wish: Wish, wanted: Sequence[WantedStack], planned: Plan, outcome: Outcome) -> None:
+    """Note what each stack was converged to, when all of its steps were taken: drift is what differs from that."""
+    undone = {step.stack for step in planned.steps if step.id in {*outcome.failed, *outcome.left}}
+    for entry, one in zip(wish.entries, wanted, strict=True):
+        if entry["name"] not in undone:
+            host.state.set_applied(entry["name"], {"entry": dict(entry), "secret_marks": dict(one.secret_marks)})
+
+
+def _from_applied(host: Host, applied: Mapping[str, Any]) -> WantedStack:
+    entry = applied["entry"]
+    stack = parse_tree(entry["tree"], f"what {entry['name']} was converged to")
+    return WantedStack(stack, entry["digests"], entry.get("baseline", ""), applied["secret_marks"], host.cert_resolver)
+
+
+def _told(planned: Plan) -> Result:
+    lines = planned.lines()
+    steps = [step.as_dict() for step in planned.steps]
+    return {
+        "changed": planned.changed,
+        "plan": lines,
+        "steps": steps,
+        "notes": list(planned.notes),
+        "display": lines,
+        "report": {"steps": steps},
+    }
+
+
+def _done(planned: Plan, outcome: Outcome, began: float) -> Result:
+    result = _told(planned)
+    result["report"] |= {"done": outcome.done, "left": outcome.left, "seconds": seconds_since(began)}
     if error := failure(outcome):
         result |= {"msg": str(error), "error": error.as_dict()}
     return result

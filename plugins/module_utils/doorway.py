@@ -29,3 +29,13 @@ def failures_told(module: AnsibleModule) -> Iterator[None]:
         yield
     except OpsError as error:
         module.fail_json(msg=str(error), error=error.as_dict())
+
+
+def exit_with(module: AnsibleModule, result: dict[str, Any]) -> None:
+    """End a module that carried out a plan: its lines as the diff where one is wanted, and failed when a step did."""
+    if module._diff:
+        result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in result["plan"])}
+        result["display"] = result["notes"]
+    if result.get("error"):
+        module.fail_json(**result)
+    module.exit_json(**result)

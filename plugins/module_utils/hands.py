@@ -7,9 +7,10 @@ from typing import Any
 
 from .gateway.edge import EdgeFiles
 from .gateway.engine import Engine
+from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState
+from .model.host import WantedStack
 from .model.stack import parse_tree
-from .plan.stacks import WantedStack
 from .release import Request
 from .runtime import ContainerRuntime
 from .transaction import Host
@@ -21,7 +22,7 @@ def host_for(environment: str, auth: Mapping[str, str]) -> Host:
     """This host, with its engine answering."""
     engine = Engine()
     runtime = ContainerRuntime(engine, environment, auth)
-    return Host(engine, HostState(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
+    return Host(engine, HostState(), HostSecrets(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
 
 
 def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]) -> WantedStack:
@@ -30,7 +31,7 @@ def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]
         stack=parse_tree(entry["tree"], f"inventories/stacks/{entry['name']}.yml"),
         digests=entry["digests"],
         baseline=entry.get("baseline", ""),
-        secrets_mark=host.state.mark(secrets),
+        secret_marks=host.secrets.marks(secrets),
         cert_resolver=host.cert_resolver,
     )
 

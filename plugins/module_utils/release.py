@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .apply import new_release, stand_ready
 from .gateway.engine import TaskResult
+from .gateway.host_state import now
 from .model.errors import OpsError
+from .model.host import WantedStack
 from .model.release import Release
 from .model.stack import Stack
-from .plan.release import live_since, rollback_target, same_release
-from .plan.stacks import ACCESSORY, GROUND, LEFTOVER, ROUTE, WantedStack
+from .plan.release import live_since, rollback_target, same_release, with_secrets_at_hand
+from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
 from .transaction import Host, Receipt, Transaction
 
 
@@ -76,7 +78,19 @@ def roll_back(
             raise OpsError(
                 f"another release of '{name}' went live in the meantime", do="look at status.yml, then decide again"
             )
+        target = _startable(host, target, live)
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
+
+
+def _startable(host: Host, target: Release, live: Release) -> Release:
+    """The target, or where a secret was rotated since, a record of its own: the same release with today's value."""
+    present = host.secrets.present().get(target.stack, frozenset())
+    found = with_secrets_at_hand(target, present, live.secrets)
+    if found == target:
+        return target
+    found = replace(found, number=host.state.next_number(target.stack), created_at=now())
+    host.state.add_record(found)
+    return found
 
 
 def _earlier(host: Host, name: str, steps: int, sha: str) -> Release:

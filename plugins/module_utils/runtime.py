@@ -117,7 +117,7 @@ class ContainerRuntime:
         for container in self._containers(release):
             if self.engine.inspect(container.name) is not None:
                 self.engine.stop(container.name)
-                self.engine.remove(container.name)
+                self.engine.remove(container.name, unnamed_volumes=True)
 
     def last_words(self, release: Release) -> str:
         names = [container.name for container in self._containers(release)]
@@ -144,7 +144,7 @@ class ContainerRuntime:
                 service,
                 environment=self.environment,
                 digest=release.digests[service.name],
-                secrets_mark=release.secrets,
+                secret_marks=release.secrets,
                 release=release,
             )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .gateway.edge import EdgeApi, EdgeFiles, config_errors
 from .gateway.engine import Engine
+from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState, seconds_since
 from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
 from .model.errors import InvalidInput, OpsError
@@ -62,6 +63,7 @@ class Host:
 
     engine: Engine
     state: HostState
+    secrets: HostSecrets
     files: EdgeFiles
     runtime: Runtime
     environment: str

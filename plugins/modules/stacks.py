@@ -10,7 +10,8 @@ short_description: Converge the stacks of a host, edge included, in one task
 description:
   - Reads the engine once, plans all stacks and the edge, and applies independent steps side by side.
   - Nothing to change means nothing done. Volumes are never removed.
-  - Nothing that the estate does not own is touched.
+  - Nothing that the estate does not own is touched. What the host has of a stack that is not declared any more is taken
+    from the edge and stopped; its data stays.
   - An action plugin of the same name reads the stack files, resolves images to digests and fetches secrets on the
     controller; the module does the rest on the host.
 author: Seisei operations (@seisei)
@@ -20,13 +21,40 @@ options:
     type: list
     elements: str
     default: []
+  mode:
+    description:
+      - V(converge) brings the host to what is declared.
+      - V(drift) changes nothing and reports what differs from what was last converged, so what was changed by hand. It
+        asks neither registry nor secrets store.
+    type: str
+    choices: [converge, drift]
+    default: converge
+  save_plan:
+    description: A name under which a rehearsal keeps its plan on the controller, in build/plans/.
+    type: str
+    default: ''
+  apply_plan:
+    description:
+      - The name of a saved plan to apply, with the stacks and digests as they were when it was made.
+      - Refused when the host or a secret has changed since.
+    type: str
+    default: ''
   stacks:
     description: Filled in by the action plugin. One entry a stack, with its resolved tree, digests and baseline.
     type: list
     elements: dict
     default: []
+  declared:
+    description: Filled in by the action plugin. Names of all stacks of the estate.
+    type: list
+    elements: str
+    default: []
   secrets:
     description: Filled in by the action plugin. Values of the secrets, by stack and name.
+    type: dict
+    default: {}
+  saved_plan:
+    description: Filled in by the action plugin. What the host was like when the plan was saved, and its steps.
     type: dict
     default: {}
   registry_auth:
@@ -53,6 +81,10 @@ EXAMPLES = r"""
 - name: Converge the edge alone
   seisei.ops.stacks:
     only: [edge]
+
+- name: Report what was changed by hand
+  seisei.ops.stacks:
+    mode: drift
 """
 
 RETURN = r"""
@@ -61,17 +93,22 @@ plan:
   returned: always
   type: list
   elements: str
-  sample: ["odoo18: create container odoo18-redis (missing)"]
+  sample: ["odoo18/redis: create container odoo18-redis (missing)"]
+steps:
+  description: The same steps for machines, each with stack, service, action, target, reason, part and after.
+  returned: always
+  type: list
+  elements: dict
 report:
-  description: Steps done, and seconds.
+  description: The steps; after a real run also which were done, which were left, and seconds.
   returned: always
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.converge import converge
-from ..module_utils.doorway import failures_told
+from ..module_utils.converge import Wish, converge, drift, rehearse
+from ..module_utils.doorway import exit_with, failures_told
 from ..module_utils.hands import host_for
 
 
@@ -80,8 +117,13 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "only": {"type": "list", "elements": "str", "default": []},
+            "mode": {"type": "str", "choices": ["converge", "drift"], "default": "converge"},
+            "save_plan": {"type": "str", "default": ""},
+            "apply_plan": {"type": "str", "default": ""},
             "stacks": {"type": "list", "elements": "dict", "default": []},
+            "declared": {"type": "list", "elements": "str", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "saved_plan": {"type": "dict", "default": {}},
             "registry_auth": {"type": "dict", "default": {}, "no_log": True},
             "environment_name": {"type": "str", "default": ""},
         },
@@ -89,18 +131,11 @@ def main() -> None:
     )
     given = module.params
     with failures_told(module):
-        result = converge(
-            host_for(given["environment_name"], given["registry_auth"]),
-            given["stacks"],
-            given["secrets"],
-            rehearse=module.check_mode,
-        )
-        if module._diff:
-            result["diff"] = {"before": "", "after": "".join(f"{line}\n" for line in result["plan"])}
-            result["display"] = result["notes"]
-        if result.get("error"):
-            module.fail_json(**result)
-        module.exit_json(**result)
+        host = host_for(given["environment_name"], given["registry_auth"])
+        wish = Wish(given["stacks"], given["secrets"], given["declared"], given["saved_plan"])
+        if given["mode"] == "drift":
+            exit_with(module, drift(host, given["only"]))
+        exit_with(module, rehearse(host, wish) if module.check_mode else converge(host, wish))
 
 
 if __name__ == "__main__":

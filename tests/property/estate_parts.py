@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from plugins.module_utils.model.host import ObservedNetwork, WantedStack
+from plugins.module_utils.model.service import COMPLETED
 from plugins.module_utils.model.stack import parse_tree
-from plugins.module_utils.plan.stacks import WantedStack
 from tests.property.simulated_host import ENVIRONMENT, SimulatedHost, release_of
 
 EDGE_TREE: dict[str, Any] = {
@@ -25,8 +26,14 @@ SHOP_TREE: dict[str, Any] = {
             "depends_on": ["cache"],
             "healthcheck": {"test": "true"},
         },
+        "seed": {"image": "r/seed:1", "networks": ["back"], "restart": "no", "depends_on": ["base"]},
         "job": {"image": "r/job:${RELEASE}", "networks": ["back"]},
-        "cache": {"image": "r/redis:7", "networks": ["back"], "volumes": ["cache:/data"], "depends_on": ["base"]},
+        "cache": {
+            "image": "r/redis:7",
+            "networks": ["back"],
+            "volumes": ["cache:/data"],
+            "depends_on": {"base": {"condition": "service_healthy"}, "seed": {"condition": COMPLETED}},
+        },
         "base": {"image": "r/base:1", "networks": ["back"], "secrets": ["KEY"], "healthcheck": {"test": "true"}},
     },
     "networks": {"back": {"internal": True}, "edge": {"external": True}},
@@ -51,7 +58,7 @@ def wanted(tree: dict[str, Any], *, mark: str = "m1", baseline: str = "") -> Wan
     stack = parse_tree(tree)
     digests = {service.image: f"sha256:{service.name}" for service in stack.accessories}
     digests |= {service.name: f"sha256:{service.name}" for service in stack.released}
-    return WantedStack(stack, digests, baseline, mark if stack.secrets else "")
+    return WantedStack(stack, digests, baseline, dict.fromkeys(stack.secrets, mark))
 
 
 def estate(*, mark: str = "m1", shop: dict[str, Any] | None = None, baseline: str = SHA) -> list[WantedStack]:
@@ -60,11 +67,16 @@ def estate(*, mark: str = "m1", shop: dict[str, Any] | None = None, baseline: st
     return [shop_stack, wanted(TOOLS_TREE), wanted(EDGE_TREE)]
 
 
+def marks(stacks: list[WantedStack]) -> dict[str, dict[str, str]]:
+    """The marks of the secret values that a step may place."""
+    return {one.stack.name: dict(one.secret_marks) for one in stacks}
+
+
 def bare(stacks: list[WantedStack]) -> SimulatedHost:
     """A host with nothing of ours, and something of others."""
-    host = SimulatedHost(networks={"bridge", "theirs"}, volumes={"theirs"})
-    host.wanted_marks = {one.stack.name: one.secrets_mark for one in stacks}
+    host = SimulatedHost(networks={"bridge": ObservedNetwork(), "theirs": ObservedNetwork()}, volumes={"theirs": ""})
+    host.wanted_marks = marks(stacks)
     return host
 
 
-__all__ = ["ENVIRONMENT", "SHA", "SHOP_TREE", "bare", "estate", "release_of", "wanted"]
+__all__ = ["ENVIRONMENT", "SHA", "SHOP_TREE", "bare", "estate", "marks", "release_of", "wanted"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plugins.module_utils.apply import Apply, Outcome, failure
 from plugins.module_utils.model.errors import InvalidInput, OpsError
-from plugins.module_utils.plan.stacks import GROUND, Plan, Step
+from plugins.module_utils.plan.steps import GROUND, Plan, Step
 from plugins.module_utils.transaction import Host
 
 
@@ -21,7 +21,7 @@ def plans(draw: st.DrawFn) -> tuple[Plan, frozenset[str]]:
     steps: list[Step] = []
     for number in range(count):
         after = draw(st.frozensets(st.sampled_from([step.id for step in steps]))) if steps else frozenset()
-        steps.append(Step("do", str(number), "why", "shop", GROUND, after))
+        steps.append(Step("do", str(number), "why", "shop", GROUND, after=after))
     failing = draw(st.frozensets(st.sampled_from([step.id for step in steps]), max_size=3)) if steps else frozenset()
     return Plan(tuple(draw(st.permutations(steps)))), failing
 

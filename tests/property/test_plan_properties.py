@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 
 from plugins.module_utils.model.container import ObservedContainer
 from plugins.module_utils.model.errors import InvalidInput
-from plugins.module_utils.plan.stacks import Plan, WantedStack, plan_stacks
-from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, wanted
+from plugins.module_utils.model.host import WantedStack
+from plugins.module_utils.plan.stacks import plan_stacks
+from plugins.module_utils.plan.steps import Plan
+from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, marks, wanted
 from tests.property.simulated_host import SimulatedHost
 
 NEVER = ("theirs", "bridge", "foreign-web-1")
-FOREIGN = ObservedContainer("foreign-web-1", "x", "foreign", "web", 1, True, "", {}, frozenset({"theirs"}))
+FOREIGN = ObservedContainer(
+    "foreign-web-1", "foreign", "web", 1, "running", networks={"theirs": frozenset()}, told={"Mounts": []}
+)
 
 
 def planned(stacks: list[WantedStack], host: SimulatedHost) -> Plan:
@@ -89,14 +93,36 @@ def _lose_container(host: SimulatedHost, draw: random.Random) -> None:
 def _detach(host: SimulatedHost, draw: random.Random) -> None:
     if (name := _pick(host, draw)) and host.containers[name].networks:
         gone = draw.choice(sorted(host.containers[name].networks))
-        host.containers[name] = replace(host.containers[name], networks=host.containers[name].networks - {gone})
+        _leave(host, name, gone)
+
+
+def _leave(host: SimulatedHost, name: str, network: str) -> None:
+    left = {key: aliases for key, aliases in host.containers[name].networks.items() if key != network}
+    host.containers[name] = replace(host.containers[name], networks=left)
+
+
+def _attach(host: SimulatedHost, draw: random.Random) -> None:
+    if name := _pick(host, draw):
+        networks = {**host.containers[name].networks, "theirs": frozenset[str]()}
+        host.containers[name] = replace(host.containers[name], networks=networks)
+
+
+def _lose_names(host: SimulatedHost, draw: random.Random) -> None:
+    if name := _pick(host, draw):
+        networks = dict.fromkeys(host.containers[name].networks, frozenset[str]())
+        host.containers[name] = replace(host.containers[name], networks=networks)
+
+
+def _open_network(host: SimulatedHost, draw: random.Random) -> None:
+    if "shop_back" in host.networks:
+        host.networks["shop_back"] = replace(host.networks["shop_back"], internal=False)
 
 
 def _lose_network(host: SimulatedHost, draw: random.Random) -> None:
-    gone = draw.choice(sorted(host.networks - {"theirs", "bridge"}) or [""])
-    host.networks.discard(gone)
-    for name, found in host.containers.items():
-        host.containers[name] = replace(found, networks=found.networks - {gone})
+    gone = draw.choice(sorted(host.networks.keys() - {"theirs", "bridge"}) or [""])
+    host.networks.pop(gone, None)
+    for name in host.containers:
+        _leave(host, name, gone)
 
 
 def _lose(what: str) -> Damage:
@@ -116,15 +142,40 @@ def _alter_route(host: SimulatedHost, draw: random.Random) -> None:
     host.routes["shop"] = {"http": {}}
 
 
-def _alter_spec(host: SimulatedHost, draw: random.Random) -> None:
+def _edit_configs(host: SimulatedHost, draw: random.Random) -> None:
+    host.configs = {path: draw.random() < 0.5 for path in host.configs}
+
+
+def _update(host: SimulatedHost, draw: random.Random) -> None:
+    """As docker update does, or somebody who makes a container anew by hand."""
     if name := _pick(host, draw):
-        spec = {**host.containers[name].spec, "User": "0", "Env": ["DEBUG=1"]}
-        host.containers[name] = replace(host.containers[name], spec=spec)
+        told = copy.deepcopy(dict(host.containers[name].told))
+        told["HostConfig"]["Memory"] = 1024
+        told["Config"]["User"] = "0"
+        host.containers[name] = replace(host.containers[name], told=told)
+
+
+def _die_in_a_replacement(host: SimulatedHost, draw: random.Random) -> None:
+    """At any of its moments: the new one made; the old one renamed; the new one renamed, and not started."""
+    old = host.containers.get("shop-cache")
+    if old is None:
+        return
+    moment = draw.randrange(3)
+    new = replace(old, name="shop-cache-next", status="created", health="")
+    if moment < 2:
+        host.containers[new.name] = new
+    if moment > 0:
+        host.containers["shop-cache-replaced"] = replace(old, name="shop-cache-replaced", status="exited", health="")
+        del host.containers["shop-cache"]
+    if moment == 2:
+        host.containers["shop-cache"] = replace(new, name="shop-cache")
 
 
 def _die_in_a_deploy(host: SimulatedHost, draw: random.Random) -> None:
     name = "shop-web-2222222-9"
-    host.containers[name] = replace(FOREIGN, name=name, stack="shop", number=9, running=draw.random() < 0.5)
+    host.containers[name] = replace(
+        FOREIGN, name=name, stack="shop", number=9, status=draw.choice(["running", "exited"])
+    )
     if draw.random() < 0.5:  # after the edge was switched, before the state was
         text = {"http": {"services": {"shop-w": {"loadBalancer": {"servers": [{"url": f"http://{name}:80"}]}}}}}
         host.routes["shop"] = text
@@ -134,12 +185,18 @@ def _forget_the_edge(host: SimulatedHost, draw: random.Random) -> None:
     host.edge_ready = False
 
 
+def _fail_a_job(host: SimulatedHost, draw: random.Random) -> None:
+    if found := host.containers.get("shop-seed"):
+        host.containers["shop-seed"] = replace(found, status="exited", exit_code=3)
+
+
 def _undeclared_accessory(host: SimulatedHost, draw: random.Random) -> None:
     host.containers["shop-old"] = replace(FOREIGN, name="shop-old", stack="shop", service="old", number=0)
 
 
 DAMAGES: dict[str, Damage] = {
-    "stopped": _alter(running=False, health=""),
+    "stopped": _alter(status="exited", health="", exit_code=137),
+    "paused": _alter(status="paused"),
     "unhealthy": _alter(health="unhealthy"),
     "container gone": _lose_container,
     "detached": _detach,
@@ -150,7 +207,13 @@ DAMAGES: dict[str, Damage] = {
     "routes gone": _lose("routes"),
     "rebooted": _lose_everything_on_tmpfs,
     "route altered": _alter_route,
-    "spec altered": _alter_spec,
+    "updated by hand": _update,
+    "died in a replacement": _die_in_a_replacement,
+    "configs edited": _edit_configs,
+    "attached": _attach,
+    "names in a network lost": _lose_names,
+    "network opened": _open_network,
+    "job failed": _fail_a_job,
     "died in a deploy": _die_in_a_deploy,
     "edge not prepared": _forget_the_edge,
     "accessory not declared any more": _undeclared_accessory,
@@ -193,21 +256,26 @@ def test_one_plan_mends_a_host_and_the_next_is_empty(
     host = copy.deepcopy(converged_once())
     for damage in damages:
         DAMAGES[damage](host, draw)
-    containers, volumes = dict(host.containers), set(host.volumes)
+    volumes = set(host.volumes)
     stacks = estate(mark=mark, shop=tree)
-    host.wanted_marks = {one.stack.name: one.secrets_mark for one in stacks}
+    host.wanted_marks = marks(stacks)
 
     carry_out(planned(stacks, host), host, draw)
 
     again = planned(stacks, host)
     # A healthy container is only seen as such by its next check.
-    assert [line for line in again.lines() if "await" not in line and not line.startswith("note:")] == []
+    assert [line for line in again.lines() if _counts(line)] == []
     assert not [target for _, target in host.touched if target in NEVER], "touched what is not ours"
     assert host.containers[FOREIGN.name] == FOREIGN
-    assert host.volumes >= volumes, "a plan removed a volume"
+    assert host.volumes.keys() >= volumes, "a plan removed a volume"
     replaced = {target for action, target in host.touched if action == "replace container"}
-    assert not [name for name in replaced if containers[name].number], "a container of a release was replaced"
+    assert not [name for name in replaced if name.startswith("shop-web")], "a container of a release was replaced"
     assert not [name for name in host.containers if name.startswith("shop-web-2222222")]
+
+
+def _counts(line: str) -> bool:
+    # A health check passes later; and a secret that a container still had goes with the next convergence.
+    return not ("await" in line or "remove secret" in line or line.startswith("note:"))
 
 
 @settings(max_examples=40)
@@ -227,9 +295,9 @@ def test_the_live_release_comes_back_whatever_its_file_says_by_now(tree: dict[st
 def test_a_container_is_in_its_networks_before_it_starts(seed: int) -> None:
     host = copy.deepcopy(converged_once())
     name = "shop-web-1111111-1"
-    host.containers[name] = replace(host.containers[name], running=False, networks=frozenset())
+    host.containers[name] = replace(host.containers[name], status="exited", networks={})
     carry_out(planned(estate(), host), host, random.Random(seed))
-    assert host.containers[name].networks == {"shop_back", "edge"}
+    assert host.containers[name].networks.keys() == {"shop_back", "edge"}
 
 
 @settings(max_examples=40)

@@ -17,8 +17,9 @@ from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import InvalidInput, OpsError
 from plugins.module_utils.model.interpolation import interpolate
 from plugins.module_utils.model.stack import parse_stack, parse_tree, with_release
-from plugins.module_utils.plan.containers import differences, wanted_container
+from plugins.module_utils.plan.containers import wanted_container
 from plugins.module_utils.plan.edge import compile_stack
+from plugins.module_utils.plan.settings import differences, settings_wanted
 from tests.property.estate_parts import SHOP_TREE, wanted
 
 PLAIN = st.text(string.ascii_letters + string.digits + " .:/-_", max_size=8)
@@ -105,7 +106,8 @@ def test_a_recorded_stack_makes_the_same_containers_and_routes(sha: str) -> None
     assert "${" not in canonical(there.tree)
     again = parse_tree(json.loads(json.dumps(there.tree)))
     made = [wanted_container(one, one.services["web"], environment="e", digest="sha256:1") for one in (there, again)]
-    assert differences(made[0].spec, made[1].spec) == []
-    assert differences(made[0].spec, json.loads(canonical(made[1].spec))) == []
+    settings = [settings_wanted(json.loads(canonical(one.payload)), {}) for one in made]
+    assert differences(*settings) == []
+    assert made[0].payload == made[1].payload
     texts = [render(compile_stack("shop", one.ops.routes, {"web": "x"}, cert_resolver=None)) for one in (there, again)]
     assert texts[0] == texts[1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,11 @@ except ImportError:  # the host is not provisioned yet: Engine() says so
 
 from ..model.container import LABEL, ObservedContainer, WantedContainer, canonical
 from ..model.errors import OpsError
+from ..model.host import ObservedNetwork
 
 POLL_S = 0.1
+# What the engine calls a volume that nobody named.
+_UNNAMED = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,15 @@ class Engine:
         wanted = [f"{LABEL}{key}={value}" for key, value in labels.items()] or [f"{LABEL}stack"]
         with _told("listing containers"):
             listed = self.api.containers(all=True, filters={"label": wanted})
-            found = [self._inspect(entry["Id"]) for entry in listed]
-        return {entry["Name"].lstrip("/"): _observed(entry) for entry in found if entry}
+            found = [entry for listing in listed if (entry := self._inspect(listing["Id"]))]
+            images = {image: self._image(image) for image in {entry["Image"] for entry in found}}
+        return {entry["Name"].lstrip("/"): _observed(entry, images[entry["Image"]]) for entry in found}
+
+    def _image(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(self.api.inspect_image(name))
+        except ImageNotFound:  # removed by force under a container that still has it
+            return {}
 
     def _inspect(self, name: str) -> dict[str, Any] | None:
         try:
@@ -77,15 +88,16 @@ class Engine:
         """The process id of the container's first process, 0 when it does not run."""
         return int((self.inspect(name) or {}).get("State", {}).get("Pid", 0))
 
-    def networks(self) -> frozenset[str]:
-        """Names of all networks."""
+    def networks(self) -> dict[str, ObservedNetwork]:
+        """All networks by name."""
         with _told("listing networks"):
-            return frozenset(entry["Name"] for entry in self.api.networks())
+            listed = self.api.networks()
+        return {entry["Name"]: ObservedNetwork(bool(entry["Internal"]), _owner(entry)) for entry in listed}
 
-    def volumes(self) -> frozenset[str]:
-        """Names of all volumes."""
+    def volumes(self) -> dict[str, str]:
+        """All volumes by name, with the stack that made each; empty for those that are not ours."""
         with _told("listing volumes"):
-            return frozenset(entry["Name"] for entry in self.api.volumes()["Volumes"] or ())
+            return {entry["Name"]: _owner(entry) for entry in self.api.volumes()["Volumes"] or ()}
 
     def images(self) -> frozenset[str]:
         """Every ``repository@digest`` that is present."""
@@ -128,10 +140,42 @@ class Engine:
         with _told(f"volume {name}"):
             self.api.create_volume(name, labels=dict(labels))
 
-    def create(self, wanted: WantedContainer) -> None:
-        """Create (not start) a container and attach it to all its networks."""
+    def remove_network(self, name: str) -> None:
+        """Remove a network to which nobody is attached. One that is gone already is fine."""
+        with _told(f"network {name}", f"docker network inspect {name} tells who is attached"), suppress(NotFound):
+            self.api.remove_network(name)
+
+    def replace_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> None:
+        """Make a network anew, and attach who was attached, under the same names."""
+        with _told(f"network {name}"):
+            attached = self.api.inspect_network(name)["Containers"]
+            names = {entry["Name"]: self._endpoint(entry["Name"], name) for entry in attached.values()}
+            for container in names:
+                self.disconnect(container, name)
+        self.remove_network(name)
+        self.create_network(name, internal=internal, labels=labels)
+        for container, aliases in names.items():
+            self.connect(container, name, aliases)
+
+    def _endpoint(self, container: str, network: str) -> tuple[str, ...]:
+        found = self.inspect(container) or {}
+        endpoint = found.get("NetworkSettings", {}).get("Networks", {}).get(network, {})
+        return tuple(endpoint.get("Aliases") or ())
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume with its data. One that is gone already is fine."""
+        with _told(f"volume {name}", f"docker ps --all --filter volume={name} tells who uses it"), suppress(NotFound):
+            self.api.remove_volume(name)
+
+    def create(self, wanted: WantedContainer, *, volumes_of: str = "") -> None:
+        """Create (not start) a container and attach it to all its networks.
+
+        With ``volumes_of`` it gets the unnamed volumes of that container: an image may declare a volume that its stack
+        file does not name, and what lies there is data all the same.
+        """
         payload = json.loads(canonical(wanted.payload))
-        payload["Labels"][f"{LABEL}spec"] = canonical(wanted.spec)
+        mounts = payload["HostConfig"].setdefault("Mounts", [])
+        mounts += self._unnamed_volumes(volumes_of, {mount["Target"] for mount in mounts}) if volumes_of else []
         first, *others = wanted.networks
         payload["NetworkingConfig"] = {"EndpointsConfig": {first: {"Aliases": list(wanted.networks[first])}}}
         with _told(f"container {wanted.name}"):
@@ -139,10 +183,36 @@ class Engine:
             for network in others:
                 self.connect(wanted.name, network, wanted.networks[network])
 
+    def _unnamed_volumes(self, name: str, taken: Container[str]) -> list[dict[str, Any]]:
+        mounts = (self.inspect(name) or {}).get("Mounts") or []
+        return [
+            {"Type": "volume", "Source": mount["Name"], "Target": mount["Destination"]}
+            for mount in mounts
+            if _UNNAMED.fullmatch(mount.get("Name", "")) and mount["Destination"] not in taken
+        ]
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a container another name."""
+        with _told(f"container {name}"):
+            self.api.rename(name, new)
+
     def connect(self, name: str, network: str, aliases: tuple[str, ...] = ()) -> None:
         """Attach a container to a network."""
         with _told(f"container {name}, network {network}"):
             self.api.connect_container_to_network(name, network, aliases=list(aliases))
+
+    def disconnect(self, name: str, network: str) -> None:
+        """Detach a container from a network."""
+        with _told(f"container {name}, network {network}"):
+            self.api.disconnect_container_from_network(name, network, force=True)
+
+    def stay_stopped(self, name: str) -> None:
+        """Stop a container for good: not even a restart of the engine brings it back."""
+        with _told(f"container {name}"), suppress(NotFound):
+            # The policies but this one respect that somebody stopped the container.
+            if self.api.inspect_container(name)["HostConfig"]["RestartPolicy"]["Name"] == "always":
+                self.api.update_container(name, restart_policy={"Name": "no"})
+        self.stop(name)
 
     def start(self, name: str) -> None:
         """Start a container."""
@@ -165,13 +235,10 @@ class Engine:
             except NotFound:
                 return
 
-    def remove(self, name: str) -> None:
-        """Remove a container, not its named volumes. A container that is gone already is fine."""
-        with _told(f"container {name}"):
-            try:
-                self.api.remove_container(name, force=True, v=True)  # v: anonymous volumes only
-            except NotFound:
-                return
+    def remove(self, name: str, *, unnamed_volumes: bool = False) -> None:
+        """Remove a container, not its named volumes; the unnamed ones when it is said. One that is gone is fine."""
+        with _told(f"container {name}"), suppress(NotFound):
+            self.api.remove_container(name, force=True, v=unnamed_volumes)
 
     def logs(self, name: str, lines: int = 20) -> str:
         """The last lines a container wrote, for evidence."""
@@ -207,10 +274,21 @@ class Engine:
         said = str(checks[-1].get("Output", "")).strip() or (self.logs(name, 3) if state else "")
         raise OpsError(f"the container {why}; it says: {said[-400:]}", where=name, do=f"docker logs {name}")
 
+    def wait_ended(self, name: str, limit_s: float) -> None:
+        """Wait until a container has ended well.
+
+        Raises OpsError with its last lines when it ends otherwise, or not within the limit.
+        """
+        code = self._exit_code(name, time.monotonic() + limit_s)
+        if code != 0:
+            how = f"did not end within {limit_s:.0f} s" if code is None else f"ended with exit code {code}"
+            said = self.logs(name, 3)[-400:]
+            raise OpsError(f"the container {how}; it says: {said}", where=name, do=f"docker logs {name}")
+
     def run_task(self, wanted: WantedContainer, limit_s: float) -> TaskResult:
         """Run a container to its end and remove it; stopped and reported when ``limit_s`` passes."""
         began = time.monotonic()
-        self.remove(wanted.name)
+        self.remove(wanted.name, unnamed_volumes=True)
         try:
             self.create(wanted)
             self.start(wanted.name)
@@ -223,7 +301,7 @@ class Engine:
                 )
             return TaskResult(code, self.logs(wanted.name, 40), time.monotonic() - began)
         finally:
-            self.remove(wanted.name)
+            self.remove(wanted.name, unnamed_volumes=True)
 
     def _exit_code(self, name: str, deadline: float) -> int | None:
         """How a container ended, or None when it did not before the deadline (of the monotonic clock)."""
@@ -246,30 +324,36 @@ def _not_pulled(image: str, said: str) -> OpsError:
     return OpsError(f"the engine could not pull it: {said}", where=image, do="check registry and login")
 
 
-def _observed(entry: Mapping[str, Any]) -> ObservedContainer:
+def _owner(entry: Mapping[str, Any]) -> str:
+    return str((entry.get("Labels") or {}).get(f"{LABEL}stack", ""))
+
+
+def _observed(entry: Mapping[str, Any], image: Mapping[str, Any]) -> ObservedContainer:
+    name = entry["Name"].lstrip("/")
     labels = entry["Config"]["Labels"] or {}
     state = entry["State"]
-    number, spec = _written(entry["Name"].lstrip("/"), labels)
+    attached = entry["NetworkSettings"]["Networks"]
     return ObservedContainer(
-        name=entry["Name"].lstrip("/"),
-        id=entry["Id"],
+        name=name,
         stack=labels.get(f"{LABEL}stack", ""),
         service=labels.get(f"{LABEL}service", ""),
-        number=number,
-        running=bool(state["Running"]) and not state.get("Paused") and not state.get("Restarting"),
+        number=_number(name, labels.get(f"{LABEL}number", "0")),
+        status=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
-        spec=spec,
-        networks=frozenset(entry["NetworkSettings"]["Networks"]),
+        exit_code=int(state.get("ExitCode", 0)),
+        networks={network: frozenset(endpoint.get("Aliases") or ()) for network, endpoint in attached.items()},
+        told=entry,
+        image=image,
     )
 
 
-def _written(name: str, labels: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    """The record number and the spec that we wrote into a container's labels."""
+def _number(name: str, written: str) -> int:
+    """The record number that we wrote into a container's label."""
     try:
-        return int(labels.get(f"{LABEL}number", 0)), dict(json.loads(labels.get(f"{LABEL}spec", "{}")))
-    except (ValueError, TypeError) as error:
+        return int(written)
+    except ValueError as error:
         raise OpsError(
-            f"its labels {LABEL}number and {LABEL}spec are not as we write them: {error}",
+            f"its label {LABEL}number is not as we write it: {error}",
             where=f"container {name}",
             do=f"find out who made it, remove it with docker rm -f {name}, and converge",
         ) from error

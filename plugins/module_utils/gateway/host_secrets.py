@@ -19,7 +19,7 @@ from threading import Lock
 
 from ..model.container import SECRET_ROOT
 from ..model.errors import OpsError
-from .host_state import ROOT, write_file, writing
+from .host_state import ROOT, place_in_mounts, write_file, writing
 
 _SEALING_LIMIT = 30  # seconds; a TPM takes part of one
 
@@ -126,7 +126,7 @@ class HostSecrets:
         for root in (self.run, self.sealed):
             _close(root)
         write_file(self.sealed / stack / file, self._seal(f"{stack}.{file}", value), 0o600)
-        _write_value(self.run / stack / file, value)
+        place_in_mounts(self.run / stack / file, value, 0o444)
 
     def remove(self, stack: str, file_name: str) -> None:
         """Take a secret that nothing mounts any more from tmpfs and disk; one that is gone already is fine."""
@@ -145,16 +145,3 @@ def _close(folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-
-
-def _write_value(path: Path, value: str) -> None:
-    if not path.exists():
-        write_file(path, value, 0o444)
-        return
-    # Mended where it is: a container mounts this very file, and would not see another of the same name.
-    with writing(path):
-        path.chmod(0o644)
-        with path.open("r+b") as handle:
-            handle.write(value.encode())
-            handle.truncate()
-        path.chmod(0o444)

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import fcntl
 import getpass
-import hashlib
-import hmac
 import json
 import os
-import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..model.container import SECRET_ROOT
+from ..model.container import canonical, config_mark
 from ..model.errors import OpsError
 from ..model.release import Release, StackState, release_from, state_from
 
@@ -53,6 +51,24 @@ def write_file(path: Path, text: str, mode: int = 0o640) -> None:
     """
     with writing(path):
         _write(path, text, mode)
+
+
+def place_in_mounts(path: Path, text: str, mode: int) -> None:
+    """Write a file that containers may have mounted: mended where it is, since they would not see another one.
+
+    Raises OpsError when the disk refuses.
+    """
+    if not path.exists():
+        write_file(path, text, mode)
+        return
+    with writing(path):
+        path.chmod(mode | 0o200)
+        with path.open("r+b") as handle:
+            handle.write(text.encode())
+            handle.truncate()
+            handle.flush()
+            os.fsync(handle.fileno())
+        path.chmod(mode)
 
 
 def _write(path: Path, text: str, mode: int) -> None:
@@ -176,45 +192,41 @@ class HostState:
                 f"cannot be read: {error}", where=str(path), do="restore it from a backup of the host"
             ) from error
 
-    # -- configs and secrets -----------------------------------------------------------------------------------------
+    def known(self, stack: str) -> bool:
+        """Whether this host was ever converged to the stack, or has a release of it."""
+        return any((self._stack(stack) / name).exists() for name in ("state.json", "applied.json"))
 
-    def configs(self) -> frozenset[str]:
-        """Paths of the configs that are in place."""
-        return frozenset(str(path) for path in (self.root / "configs").glob("*/*"))
+    def applied(self, stack: str) -> dict[str, Any] | None:
+        """What the stack was last converged to, or None."""
+        return self._json(self._stack(stack) / "applied.json")
+
+    def set_applied(self, stack: str, applied: Mapping[str, Any]) -> None:
+        """Note what the stack was converged to, unless just that stands there already."""
+        path = self._stack(stack) / "applied.json"
+        text = canonical(applied)
+        if not path.exists() or path.read_text() != text:
+            write_file(path, text)
+
+    def forget(self, stack: str) -> None:
+        """Take away configs, records and state of a stack. Its history stays, for whoever asks what ran here."""
+        with writing(self._stack(stack)):
+            for path in (self._stack(stack) / "records", self.root / "configs" / stack):
+                if path.exists():
+                    shutil.rmtree(path)
+            for name in ("state.json", "applied.json", "journal.jsonl"):
+                (self._stack(stack) / name).unlink(missing_ok=True)
+
+    # -- configs -----------------------------------------------------------------------------------------------------
+
+    def configs(self) -> dict[str, bool]:
+        """Paths of the configs that are in place, each with whether its content is still what its name says."""
+        return {
+            str(path): config_mark(path.read_bytes()) == path.name[:16] for path in (self.root / "configs").glob("*/*")
+        }
 
     def place_config(self, path: str, content: str) -> None:
         """Write a config; its name carries its content's hash, so it never changes afterwards."""
-        write_file(Path(path), content, 0o644)
-
-    def place_secrets(self, stack: str, values: Mapping[str, str]) -> None:
-        """Put secret values on tmpfs, readable in containers only: the folder is closed to everyone but root."""
-        folder = Path(SECRET_ROOT) / stack
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.parent.chmod(0o700)
-        for name, value in values.items():
-            write_file(folder / name, value, 0o444)
-        write_file(folder / ".mark", self.mark(values), 0o400)
-
-    def secret_marks(self) -> dict[str, str]:
-        """The keyed fingerprint of the secrets in place, per stack."""
-        return {path.parent.name: path.read_text() for path in Path(SECRET_ROOT).glob("*/.mark")}
-
-    def mark(self, values: Mapping[str, str]) -> str:
-        """A keyed fingerprint: equal values, equal mark; useless to guess values from without this host's key."""
-        if not values:
-            return ""
-        text = json.dumps(dict(values), sort_keys=True)
-        return hmac.new(self._key(), text.encode(), hashlib.sha256).hexdigest()[:16]
-
-    def _key(self) -> bytes:
-        path = self.root / "fingerprint.key"
-        if not path.exists():
-            draft = path.with_name(f".fingerprint.{os.getpid()}.key")
-            write_file(draft, secrets.token_hex(32), 0o600)
-            with suppress(FileExistsError):  # another run was first, and its key is the key
-                path.hardlink_to(draft)
-            draft.unlink()
-        return path.read_text().encode()
+        place_in_mounts(Path(path), content, 0o644)
 
     # -- lock ----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .service import Service
@@ -26,25 +26,35 @@ class WantedContainer:
     payload: Mapping[str, Any]
     networks: Mapping[str, tuple[str, ...]]
 
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What is compared with the label of a running container."""
-        return {**self.payload, "Networks": {name: list(aliases) for name, aliases in self.networks.items()}}
-
 
 @dataclass(frozen=True)
 class ObservedContainer:
-    """``spec`` is what the container was made from (its label), ``networks`` what it is attached to now."""
+    """A container as the engine tells of it.
+
+    ``status`` is the engine's word (running, exited, paused, …), ``exit_code`` how it last ended, ``networks`` what it
+    is attached to with its names there; ``told`` and ``image`` are what the engine says of it and of its image.
+    """
 
     name: str
-    id: str
     stack: str
     service: str
     number: int
-    running: bool
-    health: str
-    spec: Mapping[str, Any]
-    networks: frozenset[str]
+    status: str
+    health: str = ""
+    exit_code: int = 0
+    networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    image: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether it does its work: neither paused nor between two starts."""
+        return self.status == "running"
+
+
+def config_mark(content: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a config's content, as its file's name has them."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def canonical(value: Any) -> str:

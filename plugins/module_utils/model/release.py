@@ -14,8 +14,8 @@ class Release:
     """One release record.
 
     ``number`` counts up per stack and host; ``digests`` maps a released service to its image digest; ``tree`` is the
-    stack's definition at this release; ``secrets`` is the keyed fingerprint of the secret values it ran with;
-    ``migration`` is the schema head after its migration, if one ran. Times are UTC, ISO 8601.
+    stack's definition at this release; ``secrets`` are the keyed fingerprints of the secret values it runs with, by
+    name. Times are UTC, ISO 8601.
     """
 
     number: int
@@ -24,7 +24,7 @@ class Release:
     digests: Mapping[str, str]
     tree: Mapping[str, Any] = field(repr=False)
     definition: str
-    secrets: str
+    secrets: Mapping[str, str]
     created_at: str
     by: str = ""
     why: str = ""

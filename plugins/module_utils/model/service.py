@@ -17,7 +17,8 @@ from .port import Port, parse_port
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]*"
 OUR_LABELS = "ops.seisei."
 RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
-CONDITIONS = ("service_started", "service_healthy")
+STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
+CONDITIONS = (STARTED, HEALTHY, COMPLETED)
 
 
 @dataclass(frozen=True)

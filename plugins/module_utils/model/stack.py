@@ -11,7 +11,7 @@ from .backup import BackupPolicy, parse_backup
 from .database import Database, parse_database, reject_unknown_references
 from .document import Node
 from .route import Route, parse_routes
-from .service import NAME_PATTERN, Attachment, Service, parse_service
+from .service import COMPLETED, NAME_PATTERN, Attachment, Service, parse_service
 from .smoke import SmokeTest, parse_smoke
 
 RELEASE_MARK = "${RELEASE}"
@@ -83,6 +83,13 @@ class Stack:
     def released(self) -> tuple[Service, ...]:
         """Services that a release replaces, the routed one first."""
         return tuple(self.services[name] for name in self.ops.releases)
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """Services that run to their end: somebody waits for that."""
+        return frozenset(
+            name for service in self.services.values() for name, how in service.depends_on.items() if how == COMPLETED
+        )
 
     def network_of(self, name: str) -> str:
         """The engine's name of a network that a service attaches to."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..model.container import CONFIG_ROOT, LABEL, SECRET_ROOT, WantedContainer
+from ..model.container import CONFIG_ROOT, LABEL, SECRET_ROOT, WantedContainer, config_mark
 from ..model.port import Port
 from ..model.release import Release
 from ..model.service import FileMount, Mount, Service
@@ -25,7 +24,7 @@ def container_name(stack: str, service: str, release: Release | None = None) -> 
 
 def config_path(stack: str, name: str, content: str) -> str:
     """Where a config's content lies on the host; named after its content, so that a change is a new file."""
-    return f"{CONFIG_ROOT}/{stack}/{hashlib.sha256(content.encode()).hexdigest()[:16]}-{name}"
+    return f"{CONFIG_ROOT}/{stack}/{config_mark(content.encode())}-{name}"
 
 
 def secret_path(stack: str, name: str, mark: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 from ..model.errors import OpsError
@@ -55,6 +56,25 @@ def rollback_target(
     raise OpsError(
         f"there is no good release {asked}; there are: {known}", do="choose one of them, or deploy a release"
     )
+
+
+def with_secrets_at_hand(release: Release, present: Set[str], today: Mapping[str, str]) -> Release:
+    """The release with secret values that this host holds: its own, or today's where its own was rotated away.
+
+    ``present`` are the files in place (``NAME.mark``), ``today`` the marks of the values in use now.
+    Raises OpsError when the host holds no value of a secret at all.
+    """
+    marks = {
+        name: mark if f"{name}.{mark}" in present else today.get(name, mark) for name, mark in release.secrets.items()
+    }
+    lost = sorted(name for name, mark in marks.items() if f"{name}.{mark}" not in present)
+    if lost:
+        raise OpsError(
+            f"this host has no value of {', '.join(lost)} any more",
+            where=f"release {release.number} of {release.stack}",
+            do=f"converge the host, or deploy {release.release}: both ask the secrets store",
+        )
+    return replace(release, secrets=marks)
 
 
 def same_release(live: Release | None, candidate: Release) -> bool:

@@ -323,12 +323,18 @@ def _mounts(config: Mapping[str, Any], host: Mapping[str, Any], own: Mapping[str
     for mount in host.get("Mounts") or ():
         found[posixpath.normpath(mount["Target"])] = _mount(mount)
     declared, images = (set(map(posixpath.normpath, _mapping(of, "Volumes"))) for of in (config, own))
+    # A replacement carries on the volume that the image declares and nobody named.
+    found = {target: mount for target, mount in found.items() if target not in images or not _is_unnamed(mount)}
     found |= {target: {"kind": "volume"} for target in declared - images - set(found)}
     files = {target: file for target, mount in found.items() if (file := _file(mount))}
     return {
         "mounts": {target: mount for target, mount in found.items() if target not in files},
         **{kind: {target: name for target, (of, name) in files.items() if of == kind} for kind in _FILES},
     }
+
+
+def _is_unnamed(mount: Mapping[str, Any]) -> bool:
+    return mount["kind"] == "volume" and re.fullmatch(r"[0-9a-f]{64}", mount.get("source", "")) is not None
 
 
 def _file(mount: Mapping[str, Any]) -> tuple[str, str] | None:

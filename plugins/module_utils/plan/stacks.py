@@ -1,130 +1,52 @@
-"""(wanted, observed) -> Plan for one host: networks, volumes, accessories, live releases and routes of all stacks."""
+"""(wanted, observed) -> Plan for one host: what its stacks stand on, accessories, live releases and routes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
 from ..model.errors import InvalidInput, OpsError
+from ..model.host import Observed, WantedStack
 from ..model.release import Release
-from ..model.service import Service
+from ..model.service import STARTED, Service
 from ..model.stack import Network, Stack, Volume, parse_tree
-from .containers import config_path, container_name, differences, wanted_container
+from .containers import config_path, container_name, secret_path, wanted_container
 from .edge import compile_stack
+from .settings import differences, settings_of, settings_wanted
+from .steps import ACCESSORY, CHANGE, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
+from .undeclared import undeclared
 
 EDGE = "edge"
-GROUND, ACCESSORY, CHANGE, LIVE, ROUTE, LEFTOVER, FIRST = (
-    "ground",
-    "accessory",
-    "change",
-    "live",
-    "route",
-    "leftover",
-    "first",
-)
+NEXT, REPLACED = "-next", "-replaced"
+"""How the two containers of an accessory are called while one takes the other's place."""
+
+ENDS = "ends"
+"""The detail of an await: until the container has ended well, instead of until it is healthy."""
+
 _EDGE_READY = frozenset({f"await {EDGE}-traefik"})
 
 
-@dataclass(frozen=True)
-class Step:
-    """One thing to do, why, and after which other steps. ``detail`` is what the doing needs; it is never printed.
+def plan_stacks(
+    wanted: Sequence[WantedStack], observed: Observed, environment: str, declared: Collection[str] | None = None
+) -> Plan:
+    """All that has to be done so that the host equals its declaration. Nothing that the estate does not own is touched.
 
-    ``part`` says what it is for: GROUND (networks, volumes, files), ACCESSORY (one that is missing or stopped), CHANGE
-    (an accessory that runs, but is not as declared), LIVE (containers of the live release), ROUTE, LEFTOVER (of a
-    release that did not finish) or FIRST (the first release of a host).
-    """
-
-    action: str
-    target: str
-    reason: str
-    stack: str
-    part: str
-    after: frozenset[str] = frozenset()
-    detail: Any = field(default=None, repr=False, compare=False)
-
-    @property
-    def id(self) -> str:
-        """Unique within a plan."""
-        return f"{self.action} {self.target}"
-
-    def __str__(self) -> str:
-        return f"{self.stack}: {self.id} ({self.reason})"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Steps in an order that respects ``after``; ``notes`` are for the reader and change nothing."""
-
-    steps: tuple[Step, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.steps)
-
-    def only(self, parts: Collection[str]) -> Plan:
-        """The steps for some parts; they no longer wait for the others."""
-        return Plan(_without_absent(step for step in self.steps if step.part in parts))
-
-    def lines(self) -> list[str]:
-        """The plan as an operator reads it."""
-        return [*map(str, self.steps), *(f"note: {note}" for note in self.notes)]
-
-
-@dataclass(frozen=True)
-class WantedStack:
-    """A declared stack for one host.
-
-    ``digests`` maps an accessory's image (``registry/name:tag``) and a released service's name to a digest;
-    ``baseline`` is the release a host without a record starts from; ``secrets_mark`` is the keyed fingerprint of the
-    values of its secrets.
-    """
-
-    stack: Stack
-    digests: Mapping[str, str]
-    baseline: str = ""
-    secrets_mark: str = ""
-    cert_resolver: str | None = None
-
-
-@dataclass(frozen=True)
-class Observed:
-    """A host as it is.
-
-    ``images`` are the pinned references present, ``secrets`` the mark of what is in place per stack, ``routes`` the
-    edge's file per stack, ``live`` the record of each stack's live release, ``kept`` the numbers of its live and
-    standby releases.
-    """
-
-    containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
-    networks: Set[str] = frozenset()
-    volumes: Set[str] = frozenset()
-    images: Set[str] = frozenset()
-    configs: Set[str] = frozenset()
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    edge_ready: bool = False
-    live: Mapping[str, Release] = field(default_factory=dict)
-    kept: Mapping[str, Set[int]] = field(default_factory=dict)
-
-
-def plan_stacks(wanted: Sequence[WantedStack], observed: Observed, environment: str) -> Plan:
-    """All that has to be done so that the host equals its declaration. Nothing that is not declared is touched.
-
+    ``declared`` are the names of all stacks of the estate: what the host has of others is stopped. Without it, nobody
+    but the wanted stacks is looked at.
     Raises InvalidInput when two stacks would call a container by the same name.
     """
     _refuse_shared_names(wanted)
-    steps: dict[str, Step] = {}
-    notes: list[str] = []
-    for one in sorted(wanted, key=lambda w: w.stack.name != EDGE):
-        planner = _StackPlanner(one, observed, environment)
-        for step in planner.steps():
-            steps.setdefault(step.id, step)
-        notes += planner.notes
-    return Plan(_without_absent(steps.values()), tuple(notes))
+    planners = [
+        _StackPlanner(one, observed, environment) for one in sorted(wanted, key=lambda one: one.stack.name != EDGE)
+    ]
+    steps = [step for planner in planners for step in planner.steps()]
+    notes = [note for planner in planners for note in planner.notes]
+    if declared is not None:
+        gone = undeclared(observed, {*declared, *(one.stack.name for one in wanted)})
+        steps += gone.steps
+        notes += gone.notes
+    return plan_of(steps, notes)
 
 
 def _refuse_shared_names(wanted: Sequence[WantedStack]) -> None:
@@ -140,13 +62,6 @@ def _refuse_shared_names(wanted: Sequence[WantedStack]) -> None:
         raise InvalidInput(faults)
 
 
-def _without_absent(steps: Iterable[Step]) -> tuple[Step, ...]:
-    # Waiting for a step that is not in the plan means: it is done already.
-    found = tuple(steps)
-    known = {step.id for step in found}
-    return tuple(replace(step, after=step.after & known) for step in found)
-
-
 def definition_mark(stack: Stack) -> str:
     """Fingerprint of what a release of this stack is made from, whatever its sha."""
     return fingerprint(stack.tree)
@@ -160,54 +75,89 @@ class _StackPlanner:
         self.stack = wanted.stack
         self.observed = observed
         self.environment = environment
+        self.live = observed.live.get(self.stack.name)
         self.notes: list[str] = []
         self.ground: frozenset[str] = frozenset(
-            f"create network {network.name}" for network in self.stack.networks.values() if network.external
+            f"{action} network {network.name}"
+            for network in self.stack.networks.values()
+            if network.external
+            for action in ("create", "replace")
         )
+        self.began: dict[str, str] = {}  # service -> the step that starts it
+        self.ready: dict[str, str] = {}  # service -> the step that waits until it can be used
 
     def steps(self) -> Iterator[Step]:
         """In an order in which they could be done one by one."""
         ground = list(self._ground())
         yield from ground
         self.ground |= {step.id for step in ground}
-        awaits: dict[str, str] = {}
         for service in self.stack.start_order():
             if service.name not in self.stack.ops.releases and service.image in self.wanted.digests:
-                container = self._accessory(service)
-                yield from self._container(container, {awaits[n] for n in service.depends_on if n in awaits})
-                awaits[service.name] = f"await {container.name}"
+                yield from self._accessory_steps(service)
         yield from self._gone_accessories()
         if self.stack.ops.releases:
-            yield from self._release(frozenset(awaits.values()))
+            yield from self._release(frozenset(self.ready.values()))
         yield from self._leftovers()
+        yield from self._old_secrets()
 
     def _step(
-        self, part: str, action: str, target: str, reason: str, after: Set[str] = frozenset(), detail: Any = None
+        self,
+        part: str,
+        action: str,
+        target: str,
+        reason: str,
+        after: Set[str] = frozenset(),
+        detail: Any = None,
+        service: str = "",
     ) -> Step:
-        return Step(action, target, reason, self.stack.name, part, frozenset(after), detail)
+        return Step(action, target, reason, self.stack.name, part, service, frozenset(after), detail)
+
+    # -- what services stand on ----------------------------------------------------------------------------------------
 
     def _ground(self) -> Iterator[Step]:
         if self.stack.name == EDGE and not self.observed.edge_ready:
             yield self._step(GROUND, "prepare edge", EDGE, "directories or ground configuration missing")
         yield from self._places(self.stack.networks.values(), self.stack.volumes.values(), self.stack.configs)
-        if self.stack.secrets and self.observed.secrets.get(self.stack.name) != self.wanted.secrets_mark:
-            reason = "changed" if self.stack.name in self.observed.secrets else "missing"
-            yield self._step(GROUND, "place secrets", self.stack.name, reason)
+        yield from self._secrets()
         yield from self._pulls()
 
     def _places(
         self, networks: Iterable[Network], volumes: Iterable[Volume], configs: Mapping[str, str]
     ) -> Iterator[Step]:
         for network in networks:
-            if not network.external and network.name not in self.observed.networks:
-                yield self._step(GROUND, "create network", network.name, "missing", detail=network)
+            if not network.external:
+                yield from self._network(network)
         for volume in volumes:
             if volume.name not in self.observed.volumes:
                 yield self._step(GROUND, "create volume", volume.name, "missing", detail=volume)
         for name, content in configs.items():
             path = config_path(self.stack.name, name, content)
-            if path not in self.observed.configs:
-                yield self._step(GROUND, "place config", path, "missing", detail=content)
+            if not self.observed.configs.get(path):
+                reason = "edited by hand" if path in self.observed.configs else "missing"
+                yield self._step(GROUND, "place config", path, reason, detail=content)
+
+    def _network(self, network: Network) -> Iterator[Step]:
+        found = self.observed.networks.get(network.name)
+        if found is None:
+            yield self._step(GROUND, "create network", network.name, "missing", detail=network)
+        elif found.internal == network.internal:
+            return
+        elif found.stack == self.stack.name:
+            reason = f"internal {str(found.internal).lower()} -> {str(network.internal).lower()}"
+            yield self._step(CHANGE, "replace network", network.name, reason, detail=network)
+        else:
+            self.notes.append(
+                f"network {network.name} is not ours, and internal is {str(found.internal).lower()} there: name it "
+                f"otherwise in the stack file, or remove it by hand (docker network rm {network.name})"
+            )
+
+    def _secrets(self) -> Iterator[Step]:
+        present = self.observed.secrets.get(self.stack.name, frozenset())
+        for name, mark in self.wanted.secret_marks.items():
+            if f"{name}.{mark}" not in present:
+                known = any(one.rpartition(".")[0] == name for one in present)
+                reason = "its value changed" if known else "missing"
+                yield self._step(GROUND, "place secret", f"{self.stack.name}/{name}", reason, detail=name)
 
     def _places_of(self, recorded: Stack) -> Iterator[Step]:
         """What the released services of a recorded stack stand on, though its file may not declare it any more."""
@@ -224,7 +174,11 @@ class _StackPlanner:
         for service in self.stack.accessories:
             image = self._accessory(service).image if service.image in self.wanted.digests else ""
             if image and image not in self.observed.images:
-                yield self._step(ACCESSORY, "pull image", image, f"{self.stack.name}/{service.name} runs it")
+                yield self._step(
+                    ACCESSORY, "pull image", image, f"{self.stack.name}/{service.name} runs it", service=service.name
+                )
+
+    # -- accessories ---------------------------------------------------------------------------------------------------
 
     def _accessory(self, service: Service) -> WantedContainer:
         return wanted_container(
@@ -232,43 +186,93 @@ class _StackPlanner:
             service,
             environment=self.environment,
             digest=self.wanted.digests[service.image],
-            secrets_mark=self.wanted.secrets_mark,
+            secret_marks=self.wanted.secret_marks,
         )
 
-    def _container(self, wanted: WantedContainer, after: Set[str], part: str = ACCESSORY) -> Iterator[Step]:
-        """Steps for one container. One of a release is brought back, never replaced."""
-        found = self.observed.containers.get(wanted.name)
-        before = after | self.ground
-        if found is None:
-            first = self._step(part, "create container", wanted.name, "missing", before, wanted)
-        elif part == ACCESSORY and (reasons := differences(wanted.spec, found.spec)):
-            part = CHANGE
-            first = self._step(part, "replace container", wanted.name, ", ".join(reasons), before, wanted)
+    def _accessory_steps(self, service: Service) -> Iterator[Step]:
+        container = self._accessory(service)
+        before = self.ground | self._needed_by(service)
+        found = self.observed.containers.get(container.name)
+        if found and (reasons := self._differences(container, found)):
+            yield from self._start(CHANGE, "replace container", container, "; ".join(reasons), before)
         else:
-            for network in sorted(wanted.networks.keys() - found.networks):
-                detail = (wanted, network)
-                connect = self._step(part, "connect", f"{wanted.name} to {network}", "detached by hand", before, detail)
-                yield connect
-                before |= {connect.id}
-            if found.running and found.health not in ("", "healthy"):
-                yield self._step(part, "await", wanted.name, f"it is {found.health}", before, found.health)
-            if found.running:
-                return
-            first = self._step(part, "start container", wanted.name, "not running", before, wanted)
-        yield first
-        yield self._step(part, "await", wanted.name, "started", {first.id})
+            yield from self._container(container, before, ACCESSORY)
+
+    def _needed_by(self, service: Service) -> set[str]:
+        """The steps that have to be over before a service starts, as its ``depends_on`` says."""
+        waited = ((name, self.began if how == STARTED else self.ready) for name, how in service.depends_on.items())
+        return {steps[name] for name, steps in waited if name in steps}
+
+    def _differences(self, wanted: WantedContainer, found: ObservedContainer) -> list[str]:
+        # An image that was never here has no defaults to compare with; its reference differs, which is reason enough.
+        return differences(settings_wanted(wanted.payload, found.image), settings_of(found.told, found.image))
 
     def _gone_accessories(self) -> Iterator[Step]:
-        for found in self.observed.containers.values():
-            if found.stack == self.stack.name and not found.number and found.service not in self.stack.services:
+        for found in self.observed.of_stack(self.stack.name):
+            if not found.number and found.service not in self.stack.services:
                 reason = "its service is not declared any more; volumes stay"
-                yield self._step(CHANGE, "remove container", found.name, reason)
+                yield self._step(CHANGE, "remove container", found.name, reason, service=found.service)
+
+    # -- one container -------------------------------------------------------------------------------------------------
+
+    def _container(self, wanted: WantedContainer, before: Set[str], part: str) -> Iterator[Step]:
+        """Steps that bring a container back which is as it should be, or not there at all."""
+        found = self.observed.containers.get(wanted.name)
+        if found is None:
+            yield from self._start(part, "create container", wanted, "missing", before)
+            return
+        attachments = list(self._attachments(wanted, found, before, part))
+        yield from attachments
+        before = before | {step.id for step in attachments}
+        if found.running:
+            if found.health not in ("", "healthy"):
+                yield self._await(part, wanted, f"it is {found.health}", before, found.health)
+            elif wanted.service.name in self.stack.jobs:
+                yield self._await(part, wanted, "it has not ended yet", before, ENDS)
+        elif not self._has_ended_well(wanted, found):
+            yield from self._start(part, "start container", wanted, _why_not_running(found), before)
+
+    def _start(self, part: str, action: str, wanted: WantedContainer, reason: str, before: Set[str]) -> Iterator[Step]:
+        service = wanted.service.name
+        first = self._step(part, action, wanted.name, reason, before, wanted, service)
+        yield first
+        self.began[service] = first.id
+        ends = ENDS if service in self.stack.jobs else ""
+        yield self._await(part, wanted, "started", {first.id}, ends)
+
+    def _await(self, part: str, wanted: WantedContainer, reason: str, after: Set[str], detail: str) -> Step:
+        step = self._step(part, "await", wanted.name, reason, after, detail, wanted.service.name)
+        self.ready[wanted.service.name] = step.id
+        return step
+
+    def _has_ended_well(self, wanted: WantedContainer, found: ObservedContainer) -> bool:
+        return wanted.service.name in self.stack.jobs and found.status == "exited" and found.exit_code == 0
+
+    def _attachments(
+        self, wanted: WantedContainer, found: ObservedContainer, before: Set[str], part: str
+    ) -> Iterator[Step]:
+        for network in sorted(found.networks.keys() - wanted.networks.keys()):
+            yield self._attachment(part, "disconnect", wanted, network, "attached by hand", before)
+        for network, aliases in sorted(wanted.networks.items()):
+            if network not in found.networks:
+                yield self._attachment(part, "connect", wanted, network, "detached by hand", before)
+            elif missing := set(aliases) - found.networks[network]:
+                reason = f"it does not answer to {', '.join(sorted(missing))} there"
+                yield self._attachment(part, "reconnect", wanted, network, reason, before)
+
+    def _attachment(
+        self, part: str, action: str, wanted: WantedContainer, network: str, reason: str, before: Set[str]
+    ) -> Step:
+        way = "from" if action == "disconnect" else "to"
+        target = f"{wanted.name} {way} {network}"
+        return self._step(part, action, target, reason, before, (wanted, network), wanted.service.name)
+
+    # -- releases ------------------------------------------------------------------------------------------------------
 
     def _release(self, after: Set[str]) -> Iterator[Step]:
-        live = self.observed.live.get(self.stack.name)
-        if live:
-            yield from self._live(live, after)
-            self._note_pending(live)
+        if self.live:
+            yield from self._live(self.live, after)
+            self._note_pending(self.live)
         elif self.wanted.baseline:
             target = f"{self.stack.name} {self.wanted.baseline}"
             before = after | self.ground | _EDGE_READY
@@ -279,54 +283,117 @@ class _StackPlanner:
     def _live(self, live: Release, after: Set[str]) -> Iterator[Step]:
         """The live release exactly as it is recorded, whatever the stack file says by now."""
         stack = parse_tree(live.tree, f"record {live.number} of {self.stack.name}")
-        addresses = {service.name: container_name(stack.name, service.name) for service in stack.accessories}
-        awaits = set(after)
         places = list(self._places_of(stack))
         yield from places
         self.ground |= {step.id for step in places}
-        for service in stack.released:
-            container = wanted_container(
+        containers = self._of_release(stack, live)
+        if changed := self._changed_by_hand(containers):
+            before = after | self.ground | _EDGE_READY
+            target = f"{self.stack.name} {live.release}"
+            yield self._step(LIVE, "release again", target, "; ".join(changed), before, live)
+            return
+        awaits = set(after)
+        for container in containers:
+            if container.name not in self.observed.containers and container.image not in self.observed.images:
+                reason = f"{container.name} runs it"
+                yield self._step(LIVE, "pull image", container.image, reason, service=container.service.name)
+            before = after | self.ground | {f"pull image {container.image}"}
+            yield from self._container(container, before, LIVE)
+            awaits.add(f"await {container.name}")
+        yield from self._route(stack, containers, awaits)
+
+    def _of_release(self, stack: Stack, release: Release) -> list[WantedContainer]:
+        return [
+            wanted_container(
                 stack,
                 service,
                 environment=self.environment,
-                digest=live.digests[service.name],
-                secrets_mark=live.secrets,
-                release=live,
+                digest=release.digests[service.name],
+                secret_marks=release.secrets,
+                release=release,
             )
-            addresses[service.name] = container.name
-            if container.name not in self.observed.containers and container.image not in self.observed.images:
-                yield self._step(LIVE, "pull image", container.image, f"{container.name} runs it")
-            yield from self._container(container, after | {f"pull image {container.image}"}, LIVE)
-            awaits.add(f"await {container.name}")
-        yield from self._route(stack, addresses, awaits)
+            for service in stack.released
+        ]
 
-    def _route(self, stack: Stack, addresses: Mapping[str, str], after: Set[str]) -> Iterator[Step]:
+    def _changed_by_hand(self, containers: Sequence[WantedContainer]) -> list[str]:
+        return [
+            f"{wanted.name} was changed by hand: {', '.join(reasons)}"
+            for wanted in containers
+            if (found := self.observed.containers.get(wanted.name)) and (reasons := self._differences(wanted, found))
+        ]
+
+    def _route(self, stack: Stack, containers: Sequence[WantedContainer], after: Set[str]) -> Iterator[Step]:
+        addresses = {service.name: container_name(stack.name, service.name) for service in stack.accessories}
+        addresses |= {container.service.name: container.name for container in containers}
         config = compile_stack(stack.name, stack.ops.routes, addresses, cert_resolver=self.wanted.cert_resolver)
         found = self.observed.routes.get(stack.name)
         if found is None or canonical(found) != canonical(config):
             reason = "missing" if found is None else "differs from the live release"
             yield self._step(ROUTE, "place route", stack.name, reason, after | _EDGE_READY, config)
 
-    def _leftovers(self) -> Iterator[Step]:
-        """What a transaction that died left running, once the edge no longer leads there."""
-        kept = {0, *self.observed.kept.get(self.stack.name, ())}
-        for found in self.observed.containers.values():
-            if found.stack == self.stack.name and found.number not in kept:
-                reason = "its release did not finish"
-                after = {f"place route {self.stack.name}"}
-                yield self._step(LEFTOVER, "remove container", found.name, reason, after)
-
     def _note_pending(self, live: Release) -> None:
-        changed = [
-            what
-            for what, same in (
-                ("its definition", definition_mark(self.stack) == live.definition),
-                ("a secret", not self.stack.secrets or live.secrets == self.wanted.secrets_mark),
-            )
-            if not same
-        ]
+        changed = ["its definition"] if definition_mark(self.stack) != live.definition else []
+        rotated = sorted(
+            name for name, mark in self.wanted.secret_marks.items() if live.secrets.get(name, mark) != mark
+        )
+        changed += [f"secret {name}" for name in rotated]
         if changed:
             self.notes.append(
                 f"{self.stack.name}: {' and '.join(changed)} changed since release {live.number}; roll it out with "
                 f"deploy.yml -e stack={self.stack.name} -e release={live.release}"
             )
+
+    # -- what was left behind ------------------------------------------------------------------------------------------
+
+    def _leftovers(self) -> Iterator[Step]:
+        """What a transaction or a replacement that died left, once the edge no longer leads there."""
+        for found in self.observed.of_stack(self.stack.name):
+            if reason := self._why_left(found):
+                begun = container_name(self.stack.name, found.service)
+                after = {f"place route {self.stack.name}", f"await {begun}"}
+                yield self._step(LEFTOVER, "remove container", found.name, reason, after, service=found.service)
+
+    def _why_left(self, found: ObservedContainer) -> str:
+        """Why a container of this stack is nobody's, or an empty text."""
+        standby = self.observed.standby.get(self.stack.name)
+        if self.live and found.number == self.live.number:
+            return "" if found.name in self._names(self.live) else "it bears a name that no release gave it"
+        if standby and found.number == standby.number:
+            return self._why_not_standby(standby, found)
+        if found.number:
+            return "its release did not finish"
+        if found.service in self.stack.services and found.name != container_name(self.stack.name, found.service):
+            return "it was left beside the one in service"
+        return ""
+
+    def _names(self, release: Release) -> dict[str, WantedContainer]:
+        stack = parse_tree(release.tree, f"record {release.number} of {self.stack.name}")
+        return {container.name: container for container in self._of_release(stack, release)}
+
+    def _why_not_standby(self, standby: Release, found: ObservedContainer) -> str:
+        wanted = self._names(standby).get(found.name)
+        reasons = self._differences(wanted, found) if wanted else ["it bears a name that no release gave it"]
+        return f"on standby, but changed by hand: {', '.join(reasons)}" if reasons else ""
+
+    def _old_secrets(self) -> Iterator[Step]:
+        """Values that neither the declaration nor a release at hand uses any more."""
+        releases = (self.observed.live.get(self.stack.name), self.observed.standby.get(self.stack.name))
+        uses = [self.wanted.secret_marks, *(release.secrets for release in releases if release)]
+        used = {f"{name}.{mark}" for marks in uses for name, mark in marks.items()}
+        for name in sorted(self.observed.secrets.get(self.stack.name, frozenset()) - used):
+            if not self._is_mounted(name):
+                target = f"{self.stack.name}/{name.rpartition('.')[0]}"
+                reason = "no release at hand uses this value any more"
+                yield self._step(LEFTOVER, "remove secret", target, reason, detail=name)
+
+    def _is_mounted(self, file: str) -> bool:
+        # Its container may be about to be replaced: then the next convergence finds the value without a user.
+        path = secret_path(self.stack.name, *file.rsplit(".", 1))
+        containers = self.observed.of_stack(self.stack.name)
+        return any(mount.get("Source") == path for found in containers for mount in found.told.get("Mounts") or ())
+
+
+def _why_not_running(found: ObservedContainer) -> str:
+    if found.status == "exited" and found.exit_code:
+        return f"it ended with exit code {found.exit_code}"
+    return "not running" if found.status in ("exited", "created") else f"it is {found.status}"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.gateway.host_state import HostState, write_file
+from plugins.module_utils.model.container import config_mark
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState
 
@@ -26,7 +27,7 @@ def release(number: int) -> Release:
         digests={"web": "sha256:1"},
         tree={"name": "shop"},
         definition="d",
-        secrets="",
+        secrets={},
         created_at="2026-11-22T00:00:00.000Z",
     )
 
@@ -118,26 +119,6 @@ def test_a_disk_that_refuses_is_an_error_that_can_be_undone_for(tmp_path: Path) 
         HostState(tmp_path / "file").journal("shop", {})
 
 
-def test_a_mark_says_equal_and_nothing_else(state: HostState, tmp_path: Path) -> None:
-    one = state.mark({"A": "1", "B": "2"})
-    assert one == state.mark({"B": "2", "A": "1"})
-    assert len({one, state.mark({"A": "1", "B": "3"}), state.mark({"A": "1"}), state.mark({"A": "12"})}) == 4
-    assert state.mark({}) == ""
-    assert one != HostState(tmp_path / "other").mark({"A": "1", "B": "2"}), "a mark must need this host's key"
-    assert (state.root / "fingerprint.key").stat().st_mode & 0o777 == 0o600
-    assert [entry.name for entry in state.root.iterdir()] == ["fingerprint.key"]
-
-
-def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from plugins.module_utils.gateway.host_state import HostState; "
-    code += "print(HostState(Path(sys.argv[1])).mark({'A': '1'}))"
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert len({process.communicate()[0] for process in running}) == 1
-
-
 # -- the lock ----------------------------------------------------------------------------------------------------------
 
 HOLDER = """
@@ -183,8 +164,35 @@ def test_the_lock_is_given_back_and_closed_to_others(state: HostState) -> None:
     assert (state.run / "shop.lock").stat().st_mode & 0o777 == 0o600
 
 
-def test_configs_are_known_by_their_paths(state: HostState) -> None:
-    path = state.root / "configs" / "shop" / "0123-ca"
+def test_configs_are_known_by_their_paths_and_content(state: HostState) -> None:
+    path = state.root / "configs" / "shop" / f"{config_mark(b'text')}-ca"
     state.place_config(str(path), "text")
-    assert state.configs() == {str(path)}
+    assert state.configs() == {str(path): True}
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("text", 0o644)
+    file = path.stat().st_ino
+    path.write_text("a longer text of somebody's")
+    assert state.configs() == {str(path): False}
+    state.place_config(str(path), "text")
+    assert (state.configs(), path.stat().st_ino) == ({str(path): True}, file), "a container would not see another file"
+
+
+def test_what_was_applied_is_written_when_it_changed(state: HostState) -> None:
+    assert (state.applied("shop"), state.known("shop")) == (None, False)
+    state.set_applied("shop", {"a": 1})
+    path = state.root / "stacks" / "shop" / "applied.json"
+    first = path.stat().st_ino
+    state.set_applied("shop", {"a": 1})
+    assert (path.stat().st_ino, state.known("shop")) == (first, True)
+    state.set_applied("shop", {"a": 2})
+    assert state.applied("shop") == {"a": 2}
+
+
+def test_forgetting_a_stack_leaves_its_history(state: HostState) -> None:
+    state.set_applied("shop", {})
+    state.tell("shop", {"action": "deploy"})
+    state.journal("shop", {"step": "x"})
+    state.place_config(str(state.root / "configs" / "shop" / "0-ca"), "text")
+    state.forget("shop")
+    state.forget("shop")
+    assert [path.name for path in (state.root / "stacks" / "shop").iterdir()] == ["history.jsonl"]
+    assert (state.configs(), state.known("shop")) == ({}, False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from plugins.module_utils.model.container import ObservedContainer
+from plugins.module_utils.model.host import ObservedNetwork
 from plugins.module_utils.plan.containers import pinned
 from plugins.module_utils.plan.stacks import plan_stacks
 from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, release_of
@@ -35,23 +37,33 @@ def damaged(case: dict[str, Any]) -> SimulatedHost:
             assert name in held, f"{name} is not there in the first place"
             held.pop(name) if isinstance(held, dict) else held.remove(name)
     for name in case.get("stopped", []):
-        host.containers[name] = replace(host.containers[name], running=False, health="")
+        host.containers[name] = replace(host.containers[name], status="exited", health="")
     for name, fields in case.get("altered", {}).items():
-        changed: dict[str, Any] = {
-            key: frozenset(value) if isinstance(value, list) else value for key, value in fields.items()
-        }
-        host.containers[name] = replace(host.containers[name], **changed)
+        host.containers[name] = altered(host.containers[name], fields)
     for name, fields in case.get("also", {}).items():
-        given: dict[str, Any] = {
-            "number": 0,
-            "running": True,
-            "health": "",
-            "spec": {},
-            "networks": frozenset(),
-            **fields,
-        }
-        host.containers[name] = ObservedContainer(name=name, id=name, **given)
+        host.containers[name] = ObservedContainer(name=name, **{"number": 0, "status": "running", **fields})
+    for name, names in case.get("secrets", {}).items():
+        host.secrets[name] = set(names)
+    for name in case.get("edited", []):
+        host.configs |= {path: False for path in host.configs if path.endswith(f"-{name}")}
+    host.networks |= {name: ObservedNetwork(**fields) for name, fields in case.get("networks", {}).items()}
+    host.routes |= case.get("routes", {})
     return host
+
+
+def altered(found: ObservedContainer, fields: dict[str, Any]) -> ObservedContainer:
+    changed = dict(fields)
+    if "networks" in changed:
+        changed["networks"] = {name: frozenset(aliases) for name, aliases in changed["networks"].items()}
+    if settings := changed.pop("settings", None):
+        changed["told"] = merged(found.told, settings)
+    return replace(found, **changed)
+
+
+def merged(told: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    return dict(told) | {
+        key: merged(told[key], value) if isinstance(value, dict) else value for key, value in settings.items()
+    }
 
 
 def declared(case: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +80,8 @@ def declared(case: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("case", cases("plans"), ids=case_name)
 def test_a_plan_says_what_and_why(case: dict[str, Any]) -> None:
     stacks = estate(mark=case.get("mark", "m1"), shop=declared(case))
-    assert plan_stacks(stacks, damaged(case).observed(), ENVIRONMENT).lines() == case["plan"]
+    declared_stacks = [one.stack.name for one in stacks]
+    assert plan_stacks(stacks, damaged(case).observed(), ENVIRONMENT, declared_stacks).lines() == case["plan"]
 
 
 def test_a_stack_without_release_or_baseline_says_so() -> None:
@@ -85,8 +98,9 @@ def test_a_redeploy_at_the_same_sha_has_another_container() -> None:
     shop = estate()[0]
     host = converged()
     host.live["shop"] = release_of(shop, SHA, 2)
-    host.kept["shop"] = {1, 2}
-    assert "shop: create container shop-web-1111111-2 (missing)" in plan_stacks([shop], host.observed(), "test").lines()
+    host.standby["shop"] = release_of(shop, SHA, 1)
+    lines = plan_stacks([shop], host.observed(), "test").lines()
+    assert "shop/web: create container shop-web-1111111-2 (missing)" in lines
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState, release_from, state_from
-from plugins.module_utils.plan.release import live_since, rollback_target, same_release, was_live
+from plugins.module_utils.plan.release import live_since, rollback_target, same_release, was_live, with_secrets_at_hand
 
 
 def release(number: int, sha: str = "") -> Release:
@@ -20,7 +20,7 @@ def release(number: int, sha: str = "") -> Release:
         digests={"web": "sha256:1"},
         tree={},
         definition="d",
-        secrets="s",
+        secrets={"KEY": "s"},
         created_at="2026-11-22T00:00:00.000Z",
     )
 
@@ -92,7 +92,8 @@ def test_the_same_release() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"release": "sha-fffffff"}, {"digests": {"web": "sha256:2"}}, {"definition": "e"}, {"secrets": "t"}]
+    "other",
+    [{"release": "sha-fffffff"}, {"digests": {"web": "sha256:2"}}, {"definition": "e"}, {"secrets": {"KEY": "t"}}],
 )
 def test_another_release(other: dict[str, Any]) -> None:
     assert not same_release(release(1), replace(release(1), **other))
@@ -111,3 +112,18 @@ def test_a_state_reads_back_and_refuses_what_it_does_not_know() -> None:
     assert state_from(state.as_dict()) == state
     with pytest.raises(OpsError, match="unknown field watch"):
         state_from({"live": 1, "watch": 2})
+
+
+def test_a_release_keeps_the_values_it_ran_with_while_they_are_here() -> None:
+    assert with_secrets_at_hand(release(1), {"KEY.s", "KEY.new"}, {"KEY": "new"}) == release(1)
+
+
+def test_a_value_that_was_rotated_away_is_todays() -> None:
+    found = with_secrets_at_hand(release(1), {"KEY.new"}, {"KEY": "new", "OTHER": "x"})
+    assert found == replace(release(1), secrets={"KEY": "new"})
+
+
+@pytest.mark.parametrize("today", [{}, {"KEY": "new"}])
+def test_a_secret_without_any_value_here_is_refused(today: dict[str, str]) -> None:
+    with pytest.raises(OpsError, match=r"this host has no value of KEY any more.*converge the host"):
+        with_secrets_at_hand(release(1), {"OTHER.s"}, today)

@@ -17,6 +17,7 @@ import pytest
 
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.engine import Engine, TaskResult
+from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.sockets import DrainResult
 from plugins.module_utils.model.errors import OpsError
@@ -91,7 +92,8 @@ def host(tmp_path: Path) -> LoopbackHost:
     state, files = HostState(tmp_path / "var", tmp_path / "run"), EdgeFiles(tmp_path / "edge", owner=os.geteuid())
     files.prepare()
     runtime = SimulatedRuntime({1: True, 2: True})
-    host = LoopbackHost(cast(Engine, None), state, files, runtime, "test")
+    secrets = HostSecrets(tmp_path / "secrets", tmp_path / "sealed", tmp_path / "key")
+    host = LoopbackHost(cast(Engine, None), state, secrets, files, runtime, "test")
     for number in (1, 2):
         state.add_record(release(number))
     state.set_state("job", StackState(live=2, standby=1, last=2))
@@ -106,7 +108,7 @@ def release(number: int) -> Release:
         digests={"web": "sha256:1"},
         tree=TREE,
         definition="d",
-        secrets="",
+        secrets={},
         created_at="2026-11-22T00:00:00.000Z",
     )
 
