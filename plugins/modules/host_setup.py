@@ -58,9 +58,10 @@ options:
       state:
         description: >-
           C(running) also starts at boot; a unit whose own conditions say that it does not apply to this kind of machine
-          is left at that. C(masked) cannot be started by anything.
+          is left at that. C(at_boot) is for what has its work then, and is not started now. C(masked) cannot be started
+          by anything.
         type: str
-        choices: [running, masked]
+        choices: [running, at_boot, masked]
         default: running
       probe:
         description: Command that succeeds while the unit's effect is there. Where it fails, the unit is reloaded.
@@ -119,7 +120,7 @@ _FILE = {
 }
 _UNIT = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["running", "masked"], "default": "running"},
+    "state": {"type": "str", "choices": ["running", "at_boot", "masked"], "default": "running"},
     "probe": _WORDS,
 }
 

@@ -29,7 +29,7 @@ def seal(name: str, value: str) -> str:
 
     Raises OpsError when the program is missing or refuses.
     """
-    # Not bound to a state of the boot (PCRs): an update of the firmware must not cost a host its secrets.
+    # Bound to no PCR of a TPM: an update of Secure Boot's lists must not cost a host its secrets.
     argv = ["systemd-creds", "encrypt", "--with-key=auto", "--tpm2-pcrs=", f"--name={name}", "-", "-"]
     where, do = f"secret {name}", "look at it on the host, then run again"
     try:

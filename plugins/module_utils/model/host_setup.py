@@ -60,7 +60,7 @@ class File:
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit that is ``running`` (and starts at boot) or ``masked``.
+    """A systemd unit that is ``running`` (and starts at boot), starts ``at_boot`` alone, or is ``masked``.
 
     ``probe`` is a command that succeeds while the running unit's effect is there; where it fails the unit is reloaded.
     """

@@ -101,7 +101,9 @@ def _unit_steps(wanted: HostState, observed: ObservedHost) -> Iterator[HostStep]
             continue
         if seen.file_state not in ("enabled", "static", "alias", "indirect"):
             yield HostStep("enable", unit, f"it is {seen.file_state or seen.load_state}")
+        if unit.state == "at_boot":
+            continue
         if not seen.active and not seen.skipped:
             yield HostStep("start", unit, "it does not run")
         elif seen.active and not seen.probed:
-            yield HostStep("reload", unit, f"its effect is gone ({' '.join(unit.probe)} failed)")
+            yield HostStep("reload", unit, f"its effect is gone or altered ({' '.join(unit.probe)} failed)")

@@ -111,8 +111,10 @@ def test_what_was_owed_when_a_run_was_interrupted_is_done_first() -> None:
         (
             "running",
             ObservedUnit("loaded", "enabled", active=True, probed=False),
-            ["reload x.service: its effect is gone (nft list failed)"],
+            ["reload x.service: its effect is gone or altered (nft list failed)"],
         ),
+        ("at_boot", ObservedUnit("loaded", "disabled"), ["enable x.service: it is disabled"]),
+        ("at_boot", ObservedUnit("loaded", "enabled"), []),
         ("masked", ObservedUnit("masked", "masked"), []),
         ("masked", ObservedUnit("loaded", "enabled", active=True), ["mask x.service: it is enabled"]),
         ("masked", ObservedUnit(), ["mask x.service: it is not-found"]),
