@@ -56,7 +56,7 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     document = read_document(path, f"inventories/stacks/{path.name}")
     tree = interpolate(document, variables)
     document.finish()
-    stack = parse_stack(Node(_without_own_keys(tree), document.source, (), document.lines))
+    stack = parse_stack(Node(tree, document.source, (), document.lines))
     if stack.name != name:
         raise OpsError(
             f"says name: {stack.name}", where=document.source, do=f"name the file or the stack alike: {name}"
@@ -64,13 +64,6 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     if errors := unplaced(stack.ops.smoke, stack.ops.routes):
         raise InvalidInput(errors)
     return stack
-
-
-def _without_own_keys(tree: Any) -> Any:
-    """Keys that begin with ``x-`` are the author's own (anchors stand there), except ours."""
-    if not isinstance(tree, Mapping):
-        return tree
-    return {key: value for key, value in tree.items() if key == "x-ops" or not str(key).startswith("x-")}
 
 
 class EstateAction(ActionBase):  # type: ignore[misc]

@@ -102,7 +102,9 @@ def stack_tree(
     }  # fmt: skip
     return {
         "name": "odoo18",
-        "services": {"web": {"image": "registry.lab/odoo18:sha-19b9b98", "networks": ["edge"]}},
+        "services": {
+            "web": {"image": "registry.lab/odoo18:sha-19b9b98", "networks": ["edge"], "healthcheck": {"disable": True}}
+        },
         "networks": {"edge": {"external": True, "name": NETWORK}},
         "configs": {"database_ca": {"content": ca}},
         "secrets": {"ODOO18_DATABASE_PASSWORD": {"environment": "ODOO18_DATABASE_PASSWORD"}},

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from plugins.module_utils.model.health import COMPLETED
 from plugins.module_utils.model.host import ObservedNetwork, WantedStack
-from plugins.module_utils.model.service import COMPLETED
 from plugins.module_utils.model.stack import parse_tree
 from tests.property.simulated_host import ENVIRONMENT, SimulatedHost, release_of
 
+UNWATCHED = {"disable": True}
 EDGE_TREE: dict[str, Any] = {
     "name": "edge",
-    "services": {"traefik": {"image": "r/traefik:3", "networks": ["edge"]}},
+    "services": {"traefik": {"image": "r/traefik:3", "networks": ["edge"], "healthcheck": UNWATCHED}},
     "networks": {"edge": {"name": "edge"}},
 }
 SHOP_TREE: dict[str, Any] = {
@@ -26,13 +27,20 @@ SHOP_TREE: dict[str, Any] = {
             "depends_on": ["cache"],
             "healthcheck": {"test": "true"},
         },
-        "seed": {"image": "r/seed:1", "networks": ["back"], "restart": "no", "depends_on": ["base"]},
-        "job": {"image": "r/job:${RELEASE}", "networks": ["back"]},
+        "seed": {
+            "image": "r/seed:1",
+            "networks": ["back"],
+            "restart": "no",
+            "depends_on": ["base"],
+            "healthcheck": UNWATCHED,
+        },
+        "job": {"image": "r/job:${RELEASE}", "networks": ["back"], "healthcheck": UNWATCHED},
         "cache": {
             "image": "r/redis:7",
             "networks": ["back"],
             "volumes": ["cache:/data"],
             "depends_on": {"base": {"condition": "service_healthy"}, "seed": {"condition": COMPLETED}},
+            "healthcheck": UNWATCHED,
         },
         "base": {"image": "r/base:1", "networks": ["back"], "secrets": ["KEY"], "healthcheck": {"test": "true"}},
     },
@@ -45,8 +53,8 @@ SHOP_TREE: dict[str, Any] = {
 TOOLS_TREE: dict[str, Any] = {
     "name": "tools",
     "services": {
-        "a": {"image": "r/redis:7", "depends_on": ["b"]},
-        "b": {"image": "r/tool:1", "configs": ["settings"]},
+        "a": {"image": "r/redis:7", "depends_on": ["b"], "healthcheck": UNWATCHED},
+        "b": {"image": "r/tool:1", "configs": ["settings"], "healthcheck": UNWATCHED},
     },
     "configs": {"settings": {"content": "x"}},
 }
@@ -79,4 +87,4 @@ def bare(stacks: list[WantedStack]) -> SimulatedHost:
     return host
 
 
-__all__ = ["ENVIRONMENT", "SHA", "SHOP_TREE", "bare", "estate", "marks", "release_of", "wanted"]
+__all__ = ["ENVIRONMENT", "SHA", "SHOP_TREE", "UNWATCHED", "bare", "estate", "marks", "release_of", "wanted"]

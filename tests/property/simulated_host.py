@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from plugins.module_utils.model.container import ObservedContainer, WantedContainer
+from plugins.module_utils.model.health import COMPLETED
 from plugins.module_utils.model.host import Observed, ObservedNetwork, WantedStack
 from plugins.module_utils.model.release import Release
-from plugins.module_utils.model.service import COMPLETED
 from plugins.module_utils.model.stack import Network, parse_tree, with_release
 from plugins.module_utils.plan.containers import container_name, wanted_container
 from plugins.module_utils.plan.edge import compile_stack
@@ -210,7 +210,7 @@ class SimulatedHost:
             service=container.service.name,
             number=int(labels.get("ops.seisei.number", 0)),
             status="running",
-            health="starting" if container.service.healthcheck else "",
+            health="starting" if "CMD" in str(container.payload.get("Healthcheck")) else "",
             networks={network: frozenset(aliases) for network, aliases in container.networks.items()},
             told={**_as_inspected(container.payload, {}, {}, {}), "Mounts": mounts},
         )

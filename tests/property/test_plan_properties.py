@@ -18,7 +18,7 @@ from plugins.module_utils.model.errors import InvalidInput
 from plugins.module_utils.model.host import WantedStack
 from plugins.module_utils.plan.stacks import plan_stacks
 from plugins.module_utils.plan.steps import Plan
-from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, marks, wanted
+from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, UNWATCHED, bare, estate, marks, wanted
 from tests.property.simulated_host import SimulatedHost
 
 NEVER = ("theirs", "bridge", "foreign-web-1")
@@ -238,7 +238,7 @@ def changed_declarations(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         del services["web"]["volumes"], tree["volumes"]["files"]
     if draw(st.booleans()):
-        services["more"] = {"image": "r/more:1", "depends_on": ["cache"]}
+        services["more"] = {"image": "r/more:1", "depends_on": ["cache"], "healthcheck": UNWATCHED}
     return tree
 
 
@@ -322,7 +322,7 @@ def test_parts_of_a_plan_can_be_done_alone(damages: list[str], seed: int) -> Non
 
 
 def test_stacks_whose_containers_would_be_called_alike() -> None:
-    one = wanted({"name": "a", "services": {"b-c": {"image": "r/x:1"}}})
-    two = wanted({"name": "a-b", "services": {"c": {"image": "r/x:1"}}})
+    one = wanted({"name": "a", "services": {"b-c": {"image": "r/x:1", "healthcheck": UNWATCHED}}})
+    two = wanted({"name": "a-b", "services": {"c": {"image": "r/x:1", "healthcheck": UNWATCHED}}})
     with pytest.raises(InvalidInput, match="stacks 'a' and 'a-b' would both have a container 'a-b-c'"):
         plan_stacks([one, two], SimulatedHost().observed(), ENVIRONMENT)

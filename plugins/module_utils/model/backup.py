@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from .document import Node
 from .errors import OpsError
+from .vocabulary import Key, Keys
 
 MANIFEST = "manifest"
 DATABASE = "database"
@@ -41,9 +42,21 @@ class BackupPolicy:
     keep: Keep = field(default_factory=Keep)
 
 
+KEEP_KEYS = Keys(
+    Key("daily", "number", "Days", default="7"),
+    Key("weekly", "number", "Weeks", default="4"),
+    Key("monthly", "number", "Months", default="6"),
+)
+BACKUP_KEYS = Keys(
+    Key("databases", "true | false", "Whether its databases are", default="true"),
+    Key("volumes", "list", "Which of its volumes are"),
+    Key("keep", "mapping", "How many backups stay: the newest of each of the last", keys=KEEP_KEYS),
+)
+
+
 def parse_backup(node: Node) -> BackupPolicy:
     """Read ``{databases: true, volumes: [filestore], keep: {daily: 7, weekly: 4, monthly: 6}}``."""
-    entries = node.mapping(("databases", "volumes", "keep"))
+    entries = BACKUP_KEYS.of(node)
     databases = entries["databases"].boolean(True) if "databases" in entries else True
     volumes = _volumes(entries["volumes"]) if "volumes" in entries else ()
     keep = _keep(entries["keep"]) if "keep" in entries else Keep()
@@ -63,7 +76,7 @@ def _volumes(node: Node) -> tuple[str, ...]:
 
 
 def _keep(node: Node) -> Keep:
-    entries = node.mapping(("daily", "weekly", "monthly"))
+    entries = KEEP_KEYS.of(node)
     counts = {name: entry.integer(getattr(Keep(), name), least=0, most=3660) for name, entry in entries.items()}
     keep = Keep(**counts)
     if isinstance(node.value, Mapping) and not (keep.daily or keep.weekly or keep.monthly):

@@ -7,13 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from .document import Node, nearest
+from .vocabulary import Key, Keys
 
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
 VERIFYING_MODES = ("verify-ca", "verify-full")
 
-_KEYS = (
-    "engine", "host", "service", "port", "user", "password", "names", "tls", "ca", "pool", "configured_by",
-)  # fmt: skip
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]*[A-Za-z0-9])?"
 _ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 # PostgreSQL cuts a longer name without a word, so that two databases would become one.
@@ -42,7 +40,33 @@ class ConfiguredBy:
     names: str = ""
 
 
-CONFIGURED_BY_KEYS = tuple(ConfiguredBy.__dataclass_fields__)
+CONFIGURED_BY_KEYS = Keys(
+    Key("host", "name of a variable", "The server"),
+    Key("port", "name of a variable", "Its port"),
+    Key("user", "name of a variable", "The role"),
+    Key("password", "name of a variable", "The password itself"),
+    Key("password_file", "name of a variable", "The file that holds the password"),
+    Key("url", "name of a variable", "All of it as a URL"),
+    Key("tls", "name of a variable", "A libpq mode, or true and false"),
+    Key("tls_verify", "name of a variable", "true or false: whether the certificate is checked"),
+    Key("ca_file", "name of a variable", "The file that holds the certificate authority"),
+    Key("names", "name of a variable", "The databases"),
+)
+DATABASE_KEYS = Keys(
+    Key("engine", "postgresql", "What it is", default="postgresql"),
+    Key("host", "name or address", "The server outside the stack; this or service"),
+    Key("service", "service", "The accessory that runs it; this or host"),
+    Key("port", "number", "Its port", default="5432"),
+    Key("user", "text", "The role the application logs in as", required=True),
+    Key("password", "secret", "The secret that holds the password", required=True),
+    Key("names", "list | text with commas", "The databases", required=True),
+    Key(
+        "tls", " | ".join(TLS_MODES), "How the connection is protected", default="disable, and said where host is given"
+    ),
+    Key("ca", "config", "The config that holds the certificate authority, for the verifying modes"),
+    Key("pool", "number", "Connections one release may hold", default="10"),
+    Key("configured_by", "mapping", "Which environment variables tell the application", keys=CONFIGURED_BY_KEYS),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,7 @@ class Database:
 
 def parse_database(node: Node) -> Database:
     """Read one `x-ops.database` block; everything that is wrong is collected in the node's errors."""
-    entries = node.mapping(_KEYS)
+    entries = DATABASE_KEYS.of(node)
 
     def entry(key: str) -> Node:
         return entries.get(key, node.child(key, None))
@@ -143,7 +167,7 @@ def _names(node: Node) -> tuple[str, ...]:
 def _configured_by(node: Node) -> ConfiguredBy:
     texts = {
         key: entry.text(pattern=_ENVIRONMENT_NAME, hint="the name of an environment variable")
-        for key, entry in node.mapping(CONFIGURED_BY_KEYS).items()
+        for key, entry in CONFIGURED_BY_KEYS.of(node).items()
     }
     told = ConfiguredBy(**texts)
     if texts and not (told.host or told.url):

@@ -12,14 +12,18 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from .errors import InvalidInput, OpsError
 
 Lines = Mapping[tuple[str | int, ...], int]
 
-_DURATION = re.compile(r"^(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?$")
-_SIZE = re.compile(r"^(?P<n>\d+)(?P<unit>[bkmg]?)b?$", re.IGNORECASE)
+# The Compose specification's chapters on durations and byte values; fractions as its implementation takes them.
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:us|ms|s|m|h))+")
+_DURATION_PART = re.compile(r"(?P<n>[\d.]+)(?P<unit>[a-z]+)")
+_DURATION_FACTOR = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3600_000_000}
+_SIZE = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>[bkmg]?)b?", re.IGNORECASE)
 _SIZE_FACTOR = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -68,8 +72,18 @@ class Node:
         """A value below this one."""
         return Node(value, self.source, (*self.path, key), self.lines, self.errors)
 
-    def mapping(self, accepted: Iterable[str] | None = None) -> dict[str, Node]:
-        """The entries of a mapping. Keys outside ``accepted`` are refused, naming the nearest accepted one."""
+    def mapping(
+        self,
+        accepted: Iterable[str] | None = None,
+        *,
+        explained: Mapping[str, tuple[str, str]] | None = None,
+        passed_over: str = "",
+    ) -> dict[str, Node]:
+        """The entries of a mapping. Keys outside ``accepted`` are refused, naming the nearest accepted one.
+
+        ``explained`` are refused keys with a reason of their own and what to do; keys that begin with ``passed_over``
+        are nobody's business.
+        """
         if self.value is None:
             return {}
         if not isinstance(self.value, Mapping):
@@ -83,7 +97,11 @@ class Node:
                 continue
             node = self.child(str(key), value)
             if known is not None and str(key) not in known:
-                node.reject(f"'{key}' is not accepted here", _nearest(str(key), known))
+                if explained and str(key) in explained:
+                    why, do = explained[str(key)]
+                    node.reject(f"'{key}' is refused on purpose: {why}", do)
+                elif not (passed_over and str(key).startswith(passed_over)):
+                    node.reject(f"'{key}' is not accepted here", _nearest(str(key), known))
                 continue
             nodes[str(key)] = node
         return nodes
@@ -171,12 +189,11 @@ class Node:
             return default
         if isinstance(self.value, (int, float)) and not isinstance(self.value, bool) and 0 <= self.value < math.inf:
             return float(self.value)
-        match = _DURATION.fullmatch(str(self.value)) if self.value else None
-        if not match or not any(match.groups()):
+        if not _DURATION.fullmatch(str(self.value)):
             self.reject(f"'{self.value}' is not a duration", "write it like 30s, 1m30s or 500ms")
             return default
-        parts = {unit: float(amount or 0) for unit, amount in match.groupdict().items()}
-        return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts["ms"] / 1000
+        parts = _DURATION_PART.finditer(str(self.value))
+        return float(sum(Fraction(part["n"]) * _DURATION_FACTOR[part["unit"]] for part in parts) / 1_000_000)
 
     def size(self, default: int = 0) -> int:
         """A size such as ``256m``, in bytes (the Compose notation)."""
@@ -186,12 +203,12 @@ class Node:
         if isinstance(self.value, bool) or not match:
             self.reject(f"'{self.value}' is not a size", "write it like 512m or 1g")
             return default
-        return int(match["n"]) * _SIZE_FACTOR[match["unit"].lower()]
+        return int(Fraction(match["n"]) * _SIZE_FACTOR[match["unit"].lower()])
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.5) -> str:
     """The accepted word most like this one, or an empty string."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=likeness)
     return matches[0] if matches else ""
 
 

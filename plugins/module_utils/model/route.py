@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .document import Node
+from .vocabulary import Key, Keys
 
 PUBLIC = "public"
 INTERNAL = "internal"
 ENTRY_POINTS = (PUBLIC, INTERNAL)
 
-_KEYS = ("name", "hosts", "path_prefix", "service", "port", "entrypoint")
 _NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # No character that ends a rule's quoting or changes meaning on its way through a proxy.
@@ -48,6 +48,18 @@ class Route:
         )
 
 
+ROUTE_KEYS = Keys(
+    Key("name", "text", "Its name within the stack", required=True),
+    Key("hosts", "list | text with commas", "Domain names, the first for smoke tests", required=True),
+    Key("service", "service", "Who answers", required=True),
+    Key("port", "number", "On which port of its own", required=True),
+    Key("path_prefix", "path", "Only requests at or below this path"),
+    Key(
+        "entrypoint", " | ".join(ENTRY_POINTS), "From outside with TLS, or for other stacks of the host", default=PUBLIC
+    ),
+)
+
+
 def route_for(routes: Iterable[Route], host: str, path: str) -> Route | None:
     """The route that takes a request: the longest prefix wins, as on the edge."""
     takers = [route for route in routes if route.takes(host, path)]
@@ -66,7 +78,7 @@ def parse_routes(node: Node) -> tuple[Route, ...]:
 
 def parse_route(node: Node) -> Route:
     """Read one route. ``hosts`` is a list or one text with commas, as an environment's variable gives it."""
-    keys = node.mapping(_KEYS)
+    keys = ROUTE_KEYS.of(node)
     for needed in ("name", "service", "port"):
         if needed not in keys or keys[needed].value in (None, ""):
             node.reject(f"a route needs '{needed}'", f"add '{needed}:' to this route")

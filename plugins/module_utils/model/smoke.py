@@ -8,8 +8,8 @@ from typing import Any
 
 from .document import Node
 from .route import host_fault
+from .vocabulary import Key, Keys
 
-_KEYS = ("name", "path", "method", "host", "status", "headers", "body_contains", "json", "location", "timeout")
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -71,6 +71,22 @@ class SmokeResult:
         return {"name": self.name, "passed": self.passed, "reason": self.reason, "ms": round(self.ms, 1)}
 
 
+SMOKE_KEYS = Keys(
+    Key("name", "text", "Its name", required=True),
+    Key("path", "path", "What is asked for", required=True),
+    Key("method", " | ".join(_METHODS), "How", default="GET"),
+    Key("host", "domain name", "Of which host", default="the first host of the first route"),
+    Key(
+        "status", "number | list", "Every status that is right", default="200, or any redirect where location is given"
+    ),
+    Key("headers", "mapping", "Headers that must be answered exactly"),
+    Key("body_contains", "text", "What must be in the body"),
+    Key("json", "mapping", "Values in a body of JSON, by dotted path"),
+    Key("location", "URL | path", "Where it must redirect to"),
+    Key("timeout", "duration", "For the whole exchange, at most 60s", default="5s"),
+)
+
+
 def parse_smoke(node: Node) -> tuple[SmokeTest, ...]:
     """Read ``x-ops.smoke``, a list of mappings. Errors are collected in the node."""
     tests: list[SmokeTest] = []
@@ -84,7 +100,7 @@ def parse_smoke(node: Node) -> tuple[SmokeTest, ...]:
 
 def parse_smoke_test(node: Node) -> SmokeTest:
     """Read one smoke test."""
-    keys = node.mapping(_KEYS)
+    keys = SMOKE_KEYS.of(node)
     for needed in ("name", "path"):
         if needed not in keys or keys[needed].value in (None, ""):
             node.reject(f"a smoke test needs '{needed}'", f"add '{needed}:' to this test")

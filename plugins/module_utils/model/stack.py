@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .backup import BackupPolicy, parse_backup
-from .database import Database, parse_database, reject_unknown_references
 from .document import Node
-from .route import Route, parse_routes
-from .service import COMPLETED, NAME_PATTERN, Attachment, Service, parse_service
-from .smoke import SmokeTest, parse_smoke
+from .health import COMPLETED
+from .ops import OPS_KEYS, Migration, Ops
+from .references import check_references
+from .service import NAME_PATTERN, Attachment, Service, parse_service
+from .stack_keys import CONFIG_KEYS, NETWORK_KEYS, SECRET_KEYS, STACK_KEYS, VOLUME_KEYS
+from .vocabulary import EXTENSION
 
 RELEASE_MARK = "${RELEASE}"
 _STACK_NAME = r"[a-z0-9][a-z0-9-]*"
 _SECRET_NAME = r"[A-Z][A-Z0-9_]*"
-_RELEASED_IMAGE = r":(\$\{RELEASE\}|sha-[0-9a-f]{7,40})$"
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,6 @@ class Volume:
     """A named volume, by the name the engine gives it. Data: never removed by a plan."""
 
     name: str
-
-
-@dataclass(frozen=True)
-class Migration:
-    """How the stack migrates its schema: a command in the image of ``service``; ``timeout`` in seconds."""
-
-    service: str
-    command: tuple[str, ...]
-    timeout: float = 600
-
-
-@dataclass(frozen=True)
-class Ops:
-    """What Compose cannot say (``x-ops``). ``drain_limit`` in seconds."""
-
-    summary: str = ""
-    releases: tuple[str, ...] = ()
-    routes: tuple[Route, ...] = ()
-    release_header: str = "X-Release"
-    smoke: tuple[SmokeTest, ...] = ()
-    database: Database | None = None
-    migrate: Migration | None = None
-    backup: BackupPolicy | None = None
-    drain_limit: float = 30
-    standby: str = "running"
 
 
 @dataclass(frozen=True)
@@ -129,7 +104,7 @@ def parse_stack(node: Node) -> Stack:
     if node.value is not None and not isinstance(node.value, Mapping):
         node.mapping()
         node.finish()
-    keys = node.mapping(("name", "services", "networks", "volumes", "configs", "secrets", "x-ops"))
+    keys = STACK_KEYS.of(node)
     name = keys["name"].text(pattern=_STACK_NAME, hint="a stack name") if "name" in keys else ""
     if not name:
         node.reject("a stack needs a name", "add name: <stack>")
@@ -143,12 +118,16 @@ def parse_stack(node: Node) -> Stack:
     services = {key: _in_default_network(service) for key, service in services.items()}
     if any(a.network == "default" for service in services.values() for a in service.networks):
         networks.setdefault("default", Network(f"{name}_default"))
-    ops = _ops(keys["x-ops"]) if "x-ops" in keys else Ops()
-    stack = Stack(name, services, networks, volumes, configs, secrets, ops, node.value if keys else {})
-    if not node.errors:
-        _check_references(stack, keys)
+    ops = Ops(**OPS_KEYS.read(keys["x-ops"])) if "x-ops" in keys else Ops()
+    stack = Stack(name, services, networks, volumes, configs, secrets, ops, _own_keys_away(node.value or {}))
+    check_references(stack, keys)
     node.finish()
     return stack
+
+
+def _own_keys_away(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys that begin with ``x-`` are the author's own (anchors stand there), except ours: they need not travel."""
+    return {key: value for key, value in tree.items() if key == "x-ops" or not str(key).startswith(EXTENSION)}
 
 
 def parse_tree(tree: Mapping[str, Any], source: str = "stack file") -> Stack:
@@ -168,134 +147,32 @@ def _section(keys: Mapping[str, Node], name: str) -> dict[str, Node]:
 
 
 def _network(stack: str, key: str, node: Node) -> Network:
-    found = node.mapping(("external", "internal", "name"))
-    external = found["external"].boolean() if "external" in found else False
-    internal = found["internal"].boolean() if "internal" in found else False
-    named = found["name"].text() if "name" in found else ""
-    return Network(named or (key if external else f"{stack}_{key}"), external, internal)
+    found = NETWORK_KEYS.read(node)
+    external, internal = found.get("external", False), found.get("internal", False)
+    if external and internal:
+        node.reject("whether an external network is internal is said where it is made", "take internal away")
+    return Network(found.get("name") or (key if external else f"{stack}_{key}"), external, internal)
 
 
 def _volume(stack: str, key: str, node: Node) -> Volume:
-    found = node.mapping(("name",))
-    return Volume(found["name"].text() if "name" in found else f"{stack}_{key}")
+    return Volume(VOLUME_KEYS.read(node).get("name") or f"{stack}_{key}")
 
 
 def _config(node: Node) -> str:
-    found = node.mapping(("content",))
+    found = CONFIG_KEYS.read(node)
     if "content" not in found:
         node.reject("a config needs content", "write content: | followed by the text (${NAME} is resolved in it)")
-        return ""
-    return found["content"].text()
+    return str(found.get("content", ""))
 
 
 def _secret(name: str, node: Node) -> str:
-    found = node.mapping(("environment",))
-    if "environment" not in found or found["environment"].text() != name:
+    if SECRET_KEYS.read(node).get("environment") != name:
         node.reject("a secret is named after the environment's secret it takes", f"write environment: {name}")
     return name
 
 
 def _in_default_network(service: Service) -> Service:
     return service if service.networks else replace(service, networks=(Attachment("default"),))
-
-
-def _ops(node: Node) -> Ops:
-    return Ops(**{key: _OPS_READERS[key](value) for key, value in node.mapping(_OPS_READERS).items()})
-
-
-def _migration(node: Node) -> Migration:
-    keys = node.mapping(("service", "command", "timeout"))
-    if "service" not in keys or "command" not in keys:
-        node.reject("a migration needs service and command")
-        return Migration("", ())
-    timeout = keys["timeout"].seconds() if "timeout" in keys else 600
-    return Migration(keys["service"].text(), keys["command"].texts(), timeout)
-
-
-def _once(node: Node, names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
-            node.reject(f"'{name}' is named twice", "name it once")
-    return tuple(dict.fromkeys(names))
-
-
-_OPS_READERS: dict[str, Callable[[Node], Any]] = {
-    "summary": lambda node: node.text(),
-    "releases": lambda node: _once(node, node.texts()),
-    "routes": parse_routes,
-    "release_header": lambda node: node.text(Ops.release_header, pattern=r"[A-Za-z0-9-]+", hint="a header's name"),
-    "smoke": parse_smoke,
-    "database": parse_database,
-    "migrate": _migration,
-    "backup": parse_backup,
-    "drain_limit": lambda node: node.seconds(Ops.drain_limit),
-    "standby": lambda node: node.choice(("running", "stopped"), "running"),
-}
-
-
-def _check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
-    services = keys["services"].mapping()
-    for service in stack.services.values():
-        _check_service(stack, service, services[service.name])
-    if "x-ops" in keys:
-        _check_ops(stack, keys["x-ops"])
-
-
-def _check_ops(stack: Stack, node: Node) -> None:
-    ops = stack.ops
-    used: list[tuple[str, str, str, Collection[str]]] = [
-        ("releases", "service", n, stack.services) for n in ops.releases
-    ]
-    used += [("routes", "service", route.service, stack.services) for route in ops.routes]
-    used += [("migrate", "released service", ops.migrate.service, ops.releases)] if ops.migrate else []
-    used += [("backup", "volume", name, stack.volumes) for name in (ops.backup.volumes if ops.backup else ())]
-    for key, kind, name, known in used:
-        if name not in known:
-            there_are = f"there are: {', '.join(sorted(known))}" if known else f"declare one under {kind.split()[-1]}s:"
-            node.child(key, None).reject(f"there is no {kind} '{name}'", there_are)
-    if ops.routes and not ops.releases:
-        node.child("routes", None).reject("routes are placed by a release", "name the service under x-ops.releases")
-    if ops.database:
-        reject_unknown_references(
-            node.child("database", node.value.get("database")),
-            ops.database,
-            services=stack.services,
-            configs=stack.configs,
-            secrets=stack.secrets,
-        )
-
-
-def _check_service(stack: Stack, service: Service, node: Node) -> None:
-    used: list[tuple[str, str, Container[str]]] = [("network", a.network, stack.networks) for a in service.networks]
-    used += [("volume", m.source, stack.volumes) for m in service.mounts if m.kind == "volume"]
-    used += [("config", f.source, stack.configs) for f in service.files if f.kind == "config"]
-    used += [("secret", f.source, stack.secrets) for f in service.files if f.kind == "secret"]
-    used += [("service", name, stack.services) for name in service.depends_on]
-    for kind, name, known in used:
-        if name not in known:
-            node.reject(f"there is no {kind} '{name}'", f"declare it under {kind}s:")
-    if service.name in stack.ops.releases and not re.search(_RELEASED_IMAGE, service.image):
-        node.child("image", None).reject("the image of a released service ends in :${RELEASE}")
-    if service.name in stack.ops.releases and service.ports:
-        node.child("ports", None).reject(
-            "a released service cannot publish a port: two releases run side by side", "give it a route under x-ops"
-        )
-    if service.name in _waited_for(stack, service.name):
-        node.child("depends_on", None).reject(
-            f"'{service.name}' waits for itself, directly or through others", "take one of the dependencies away"
-        )
-
-
-def _waited_for(stack: Stack, name: str) -> set[str]:
-    """Every service that a service waits for, directly or through others."""
-    found: set[str] = set()
-    pending = list(stack.services[name].depends_on)
-    while pending:
-        current = pending.pop()
-        if current not in found and current in stack.services:
-            found.add(current)
-            pending += stack.services[current].depends_on
-    return found
 
 
 __all__ = ["Migration", "Network", "Ops", "Stack", "Volume", "parse_stack", "parse_tree", "with_release"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
 from ..model.errors import InvalidInput, OpsError
+from ..model.health import STARTED
 from ..model.host import Observed, WantedStack
 from ..model.release import Release
-from ..model.service import STARTED, Service
+from ..model.service import Service
 from ..model.stack import Network, Stack, Volume, parse_tree
 from .containers import config_path, container_name, secret_path, wanted_container
 from .edge import compile_stack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,18 @@ def case_name(case: dict[str, Any]) -> str:
 
 
 def around(body: str, *, image: str = "registry/web:1", declares: str = "") -> str:
-    """A stack file of one service ``web`` whose further keys begin in line 5."""
+    """A stack file of one service ``web`` whose further keys begin in line 5. A health check is added if need be."""
     text = f"name: shop\nservices:\n  web:\n    image: {image!r}\n"
     text += "".join(f"    {line}\n" for line in body.splitlines())
+    text += "" if re.search("^healthcheck:", body, re.MULTILINE) else "    healthcheck: {test: go}\n"
     return text + (declares + "\n" if declares else "")
 
 
 def read_stack(text: str, variables: dict[str, str] | None = None) -> Stack:
-    """A stack file as the controller reads it, ``x-`` keys of the author's own taken away."""
+    """A stack file as the controller reads it."""
     document = read_text(text, "stack.yml")
     tree = interpolate(document, VARIABLES if variables is None else variables)
     document.finish()
-    if isinstance(tree, dict):
-        tree = {key: value for key, value in tree.items() if not str(key).startswith("x-") or key == "x-ops"}
     return parse_stack(Node(tree, document.source, (), document.lines))
 
 

@@ -16,25 +16,41 @@ def node(value: Any) -> Node:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("1m30s", 90), ("500ms", 0.5), ("1h", 3600), ("1.5s", 1.5), (7, 7), (None, 4)]
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("1m30s", 90),
+        ("500ms", 0.5),
+        ("1h", 3600),
+        ("1.5s", 1.5),
+        (7, 7),
+        (None, 4),
+        ("1h5m30s20ms", 3930.02),
+        ("10us", 1e-5),
+    ],
 )
 def test_durations(text: Any, seconds: float) -> None:
     assert node(text).seconds(4) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "30", "s", "30s\n", "-1s", -1, True, float("inf"), float("nan"), []])
+@pytest.mark.parametrize(
+    "text", ["", "30", "s", "30s\n", "-1s", "1d", "1s 2s", -1, True, float("inf"), float("nan"), []]
+)
 def test_what_is_no_duration(text: Any) -> None:
     read = node(text)
     assert read.seconds(4) == 4
     assert len(read.errors) == 1
 
 
-@pytest.mark.parametrize(("text", "size"), [("512m", 512 << 20), ("1g", 1 << 30), ("4KB", 4096), (7, 7), ("9b", 9)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512m", 512 << 20), ("1g", 1 << 30), ("4KB", 4096), (7, 7), ("9b", 9), ("1.5g", 3 << 29), ("0.5kb", 512)],
+)
 def test_sizes(text: Any, size: int) -> None:
     assert node(text).size() == size
 
 
-@pytest.mark.parametrize("text", ["1.5g", "-1", "m", "1g\n", True, []])
+@pytest.mark.parametrize("text", ["1.5 g", ".5g", "1gib", "1t", "-1", "m", "1g\n", True, []])
 def test_what_is_no_size(text: Any) -> None:
     read = node(text)
     assert read.size(5) == 5

@@ -9,13 +9,13 @@ import pytest
 from plugins.module_utils.model.errors import OpsError
 from plugins.plugin_utils.estate import load_stack, stack_names
 
-GOOD = "name: shop\nx-common: {a: b}\nservices: {web: {image: '${REGISTRY}/shop:1'}}\n"
+GOOD = "name: shop\nx-common: {a: b}\nservices: {web: {image: '${REGISTRY}/shop:1', healthcheck: {test: go}}}\n"
 
 
 def test_the_author_s_own_keys_are_not_sent_to_hosts(tmp_path: Path) -> None:
     (tmp_path / "shop.yml").write_text(GOOD)
     stack = load_stack("shop", {"REGISTRY": "r"}, folder=tmp_path)
-    assert stack.tree == {"name": "shop", "services": {"web": {"image": "r/shop:1"}}}
+    assert stack.tree == {"name": "shop", "services": {"web": {"image": "r/shop:1", "healthcheck": {"test": "go"}}}}
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def test_a_released_stack_reads_whole() -> None:
         """
 name: shop
 services:
-  web: {image: "${REGISTRY}/shop:${RELEASE}", depends_on: [cache], networks: [edge]}
-  cache: {image: "${REGISTRY}/redis:7"}
+  web: {image: "${REGISTRY}/shop:${RELEASE}", depends_on: [cache], networks: [edge], healthcheck: &check {test: go}}
+  cache: {image: "${REGISTRY}/redis:7", healthcheck: *check}
 networks: {edge: {external: true}}
 volumes: {data: , shared: {name: everyones}}
 x-ops:

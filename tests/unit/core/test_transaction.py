@@ -24,7 +24,11 @@ from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState
 from plugins.module_utils.transaction import Host, Receipt, Transaction
 
-TREE = {"name": "job", "services": {"web": {"image": "r/job:${RELEASE}"}}, "x-ops": {"releases": ["web"]}}
+TREE = {
+    "name": "job",
+    "services": {"web": {"image": "r/job:${RELEASE}", "healthcheck": {"disable": True}}},
+    "x-ops": {"releases": ["web"]},
+}
 Interrupt = OpsError | OSError | KeyboardInterrupt
 
 
