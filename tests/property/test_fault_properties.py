@@ -1,0 +1,264 @@
+"""The real converge, transactions included, over a simulated engine that refuses, loses answers or kills us."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plugins.module_utils.converge import Wish, converge, drift, rehearse, remove_stack
+from plugins.module_utils.gateway.edge import EdgeFiles
+from plugins.module_utils.gateway.host_secrets import HostSecrets
+from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.model.container import ObservedContainer
+from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.runtime import ContainerRuntime
+from plugins.module_utils.transaction import Host
+from tests.property.estate_parts import EDGE_TREE, SHA, SHOP_TREE, TOOLS_TREE
+from tests.property.simulated_engine import FAULTS, Faults, Killed, SimulatedEngine
+
+FOREIGN = ObservedContainer("theirs", "", "", 0, "running", networks={"theirs": frozenset()}, told={"Config": {}})
+NOT_OURS = ("theirs", "bridge")
+
+
+class LoopbackHost(Host):
+    """Nothing of a stack without routes is asked of an edge."""
+
+    def edge_address(self) -> str:
+        return "127.0.0.1"
+
+
+@contextmanager
+def bare_host() -> Iterator[tuple[LoopbackHost, SimulatedEngine]]:
+    # On tmpfs where there is one: a thousand syncs of a disk would be most of the time.
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        root = Path(folder)
+        engine = SimulatedEngine()
+        engine.found[FOREIGN.name] = FOREIGN
+        secrets = HostSecrets(root / "secrets", root / "sealed", root / "key", seal=_seal)
+        files = EdgeFiles(root / "edge", owner=os.geteuid())
+        files.prepare()
+        runtime = ContainerRuntime(engine, "test", {})
+        yield LoopbackHost(engine, HostState(root / "var", root / "run"), secrets, files, runtime, "test"), engine
+
+
+def _seal(name: str, _: str) -> str:
+    return f"sealed {name}"
+
+
+def shop(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The shop without routes and configs, whose paths are a real host's."""
+    services = {name: dict(service) for name, service in SHOP_TREE["services"].items()}
+    del services["web"]["configs"]
+    services["cache"]["environment"] = dict(environment or {})
+    tree = {**SHOP_TREE, "services": services, "x-ops": {"releases": ["web", "job"]}}
+    del tree["configs"]
+    return tree
+
+
+def entry(tree: Mapping[str, Any]) -> dict[str, Any]:
+    released = tree.get("x-ops", {}).get("releases", [])
+    digests = {name if name in released else one["image"]: f"sha256:{name}" for name, one in tree["services"].items()}
+    return {"name": tree["name"], "tree": tree, "digests": digests, "baseline": SHA if released else ""}
+
+
+def wish(environment: Mapping[str, str] | None = None, key: str = "geheim", *, stacks: int = 3) -> Wish:
+    tools = {"name": "tools", "services": {"a": {**TOOLS_TREE["services"]["a"], "depends_on": []}}}
+    entries = [entry(EDGE_TREE), entry(shop(environment)), entry(tools)][:stacks]
+    names = [one["name"] for one in entries]
+    return Wish(entries, {"shop": {"KEY": key}}, names)
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """The steps of a plan that do something; what a rehearsal sees only waits for is no change."""
+    return [str(line) for line in result["plan"] if "await" not in line and not line.startswith("note:")]
+
+
+FAULT_PLANS = st.lists(
+    st.dictionaries(st.integers(1, 40), st.sampled_from(FAULTS), min_size=1, max_size=4), min_size=1, max_size=3
+)
+CHANGES = st.fixed_dictionaries({"COLOUR": st.sampled_from(["red", "blue"])}) | st.none()
+
+
+def run(host: Host, engine: SimulatedEngine, asked: Wish, faults: Mapping[int, str]) -> None:
+    """One run that may fail or die; the kernel lets its locks go, as it does for a dead process."""
+    engine.faults = Faults(faults)
+    with suppress(OpsError, Killed):
+        converge(host, asked)
+    engine.faults = Faults()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(faults=FAULT_PLANS, before=CHANGES, after=CHANGES, rotated=st.booleans())
+def test_whatever_went_wrong_the_next_run_converges(
+    faults: list[dict[int, str]], before: dict[str, str] | None, after: dict[str, str] | None, rotated: bool
+) -> None:
+    with bare_host() as (host, engine):
+        run(host, engine, wish(before), {})
+        data = unnamed_volumes(engine)
+        asked = wish(after, "rotated" if rotated else "geheim")
+        for plan in faults:
+            run(host, engine, asked, plan)
+        finish(host, asked)
+        assert unnamed_volumes(engine) == data, "a replacement lost data"
+        assert engine.found["theirs"] == FOREIGN
+        assert not [target for _, target in engine.touched if target in NOT_OURS]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(faults=FAULT_PLANS)
+def test_a_bare_host_gets_there_in_the_end(faults: list[dict[int, str]]) -> None:
+    with bare_host() as (host, engine):
+        for plan in faults:
+            run(host, engine, wish(), plan)
+        finish(host, wish())
+
+
+def finish(host: Host, asked: Wish) -> None:
+    """Two runs at most: a value that a container still had is taken away by the second."""
+    for _ in range(2):
+        result = converge(host, asked)
+        assert "error" not in result, result["msg"]
+    assert lines(rehearse(host, asked)) == []
+    assert lines(drift(host, asked.names)) == []
+    assert not [name for name in host.engine.containers() if name.endswith(("-next", "-replaced"))]
+
+
+def unnamed_volumes(engine: SimulatedEngine) -> dict[str, str]:
+    return {name: one.told["Mounts"][-1]["Name"] for name, one in engine.found.items() if one.stack and not one.number}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32), after=CHANGES)
+def test_a_real_run_does_what_the_rehearsal_said(seed: int, after: dict[str, str] | None) -> None:
+    draw = random.Random(seed)
+    with bare_host() as (host, engine):
+        if draw.random() < 0.8:
+            converge(host, wish())
+            damage(engine, draw)
+        asked = wish(after)
+        before = (dict(engine.found), dict(engine.nets), dict(engine.vols))
+        rehearsed = rehearse(host, asked)
+        assert (engine.found, engine.nets, engine.vols) == before, "a rehearsal changed something"
+        done = converge(host, asked)
+        assert done["plan"] == rehearsed["plan"]
+        assert sorted(done["report"]["done"]) == sorted(
+            f"{one['action']} {one['target']}" for one in rehearsed["steps"]
+        )
+
+
+def damage(engine: SimulatedEngine, draw: random.Random) -> None:
+    names = [name for name, one in engine.found.items() if one.stack]
+    for name in draw.sample(names, draw.randint(0, 3)):
+        kind = draw.choice(["gone", "stopped", "detached", "updated"])
+        found = engine.found[name]
+        if kind == "gone":
+            del engine.found[name]
+        elif kind == "stopped":
+            engine.found[name] = replace(found, status="exited", exit_code=1, health="")
+        elif kind == "detached":
+            engine.found[name] = replace(found, networks={})
+        else:
+            config = {**found.told["HostConfig"], "Privileged": True}
+            engine.found[name] = replace(found, told={**found.told, "HostConfig": config})
+
+
+# -- saved plans, drift, removal ---------------------------------------------------------------------------------------
+
+
+def saved_by(host: Host, asked: Wish) -> Wish:
+    saved = rehearse(host, asked)["saved"]
+    return replace(asked, entries=saved["stacks"], declared=saved["declared"], saved=saved)
+
+
+def test_a_saved_plan_is_applied_as_it_was(tmp_path: Path) -> None:
+    with bare_host() as (host, _):
+        converge(host, wish())
+        later = saved_by(host, wish({"COLOUR": "red"}))
+        assert converge(host, later)["report"]["done"] == ["replace container shop-cache", "await shop-cache"]
+        with pytest.raises(OpsError, match="container shop-cache changed; replace container shop-cache is not needed"):
+            converge(host, later)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_a_saved_plan_is_refused_exactly_when_the_host_is_another(seed: int) -> None:
+    draw = random.Random(seed)
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        later = saved_by(host, wish({"COLOUR": "red"}))
+        before = dict(engine.found)
+        damage(engine, draw)
+        if engine.found == before:
+            assert "error" not in converge(host, later)
+        else:
+            engine.touched.clear()
+            with pytest.raises(OpsError, match="this host is not as it was when the plan was saved"):
+                converge(host, later)
+            assert engine.touched == []
+
+
+def test_a_saved_plan_is_refused_when_a_secret_was_rotated() -> None:
+    with bare_host() as (host, _):
+        converge(host, wish())
+        later = replace(saved_by(host, wish({"COLOUR": "red"})), secrets={"shop": {"KEY": "rotated"}})
+        with pytest.raises(OpsError, match="the value of secret KEY of shop changed") as caught:
+            converge(host, later)
+        assert "rotated" not in str(caught.value)
+
+
+def test_drift_is_what_was_done_by_hand_and_not_what_was_declared_since() -> None:
+    with bare_host() as (host, engine):
+        asked = wish()
+        assert "shop was never converged on this host" in drift(host, asked.names)["notes"]
+        converge(host, asked)
+        assert lines(rehearse(host, wish({"COLOUR": "red"}))) != []
+        assert drift(host, asked.names)["plan"] == []
+        engine.found["tools-a"] = replace(engine.found["tools-a"], status="exited", exit_code=137)
+        assert lines(drift(host, asked.names)) == ["tools/a: start container tools-a (it ended with exit code 137)"]
+        assert engine.found["tools-a"].status == "exited"
+
+
+def test_a_run_that_failed_is_not_what_drift_is_measured_by() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        run(host, engine, wish({"COLOUR": "red"}), dict.fromkeys(range(1, 40), FAULTS[0]))
+        assert lines(drift(host, ["shop"])) == []
+
+
+def test_a_stack_that_is_not_declared_is_stopped_and_keeps_its_data_until_it_is_removed_by_name() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        volumes = dict(engine.vols)
+        without = replace(wish(stacks=1), declared=["edge", "tools"])
+        result = converge(host, without)
+        assert "error" not in result, result["msg"]
+        assert any("shop is not declared any more" in note for note in result["notes"])
+        assert not [name for name, one in engine.found.items() if one.stack == "shop" and one.running]
+        assert engine.vols == volumes
+        assert lines(converge(host, without)) == []
+
+        back = converge(host, wish())
+        assert "error" not in back, back["msg"]
+        assert lines(rehearse(host, wish())) == []
+
+        before = (dict(engine.found), dict(engine.vols))
+        planned = remove_stack(host, "shop", rehearsal=True)
+        assert (engine.found, engine.vols) == before
+        removed = remove_stack(host, "shop", rehearsal=False)
+        assert removed["plan"] == planned["plan"]
+        assert not [name for name, one in engine.found.items() if one.stack == "shop"]
+        assert engine.vols == {name: owner for name, owner in volumes.items() if owner != "shop"}
+        assert (host.state.known("shop"), host.secrets.present()) == (False, {})
+        assert [event["action"] for event in host.state.history("shop")][-1] == "remove_stack"
+        with pytest.raises(OpsError, match="this host has nothing of a stack 'shop'"):
+            remove_stack(host, "shop", rehearsal=True)
