@@ -15,6 +15,7 @@ description:
   - An action plugin of the same name reads the stack files, resolves images to digests and fetches secrets on the
     controller; the module does the rest on the host.
 author: Seisei operations (@seisei)
+extends_documentation_fragment: seisei.ops.stack_file
 options:
   only:
     description: Names of the stacks to converge; all declared stacks when empty.
@@ -39,11 +40,6 @@ options:
       - Refused when the host or a secret has changed since.
     type: str
     default: ''
-  stacks:
-    description: Filled in by the action plugin. One entry a stack, with its resolved tree, digests and baseline.
-    type: list
-    elements: dict
-    default: []
   declared:
     description: Filled in by the action plugin. Names of all stacks of the estate.
     type: list

@@ -16,7 +16,7 @@ from .playbook_outline import Stage, read_outline
 ROOT = Path(__file__).resolve().parents[2]
 
 _PAGE = re.compile(r"\A---\n(?P<front>.*?\n)---\n(?P<body>.*)\Z", re.DOTALL)
-_GENERATED = "Generated from `{}` by `bin/render_runbooks.py`."
+_GENERATED = "Generated from `{}` by `bin/render.py`."
 
 
 def runbook_names(root: Path = ROOT) -> tuple[str, ...]:

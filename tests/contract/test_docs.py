@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils.model.stack_keys import STACK_KEYS
+from plugins.module_utils.model.vocabulary import Keys
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE_DOC = Path(sys.executable).with_name("ansible-doc")
 # Folder of plugins -> type of ansible-doc. An action plugin is documented by the module whose name it has.
@@ -52,6 +55,18 @@ def test_a_plugin_explains_itself(kind: str, name: str) -> None:
     if kind in ("module", "lookup", "filter", "test"):
         assert entry["examples"], "no EXAMPLES"
         assert entry["return"], "no RETURN"
+
+
+def test_the_keys_of_a_stack_file_are_documented_as_they_are_read() -> None:
+    stacks = _documented("module")["seisei.ops.stacks"]["doc"]["options"]["stacks"]
+
+    def told(option: dict[str, Any]) -> dict[str, Any]:
+        return {name: told(below) for name, below in option.get("suboptions", {}).items()}
+
+    def read(keys: Keys) -> dict[str, Any]:
+        return {key.name: read(key.keys) if key.keys else {} for key in keys.values()}
+
+    assert told(stacks["suboptions"]["tree"]) == read(STACK_KEYS)
 
 
 def test_every_action_has_the_module_that_documents_it() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .document import Node
+from .vocabulary import Key, Keys
 
 RELEASE_PATTERN = r"sha-[0-9a-f]{7,40}"
 
@@ -60,40 +61,79 @@ class Environment:
     baseline: Mapping[str, str] = field(default_factory=dict)
 
 
+def _text(node: Node) -> str:
+    return node.text()
+
+
+def _names(node: Node) -> dict[str, str]:
+    found = {}
+    for name, value in node.mapping().items():
+        if not name.isupper() or not name.replace("_", "A").isalnum():
+            value.reject(f"'{name}' is not a variable's name", "use upper-case letters, digits and '_'")
+        found[name] = value.text()
+    return found
+
+
+def _baseline(node: Node) -> dict[str, str]:
+    return {stack: value.text(pattern=RELEASE_PATTERN) for stack, value in node.mapping().items()}
+
+
+REGISTRY_KEYS = Keys(
+    Key("server", "text", "Its address; stack files know it as ${REGISTRY}", _text),
+    Key("username", "text", "Who logs in; nobody when left out", _text),
+    Key("password_secret", "text", "Id of the password in the secrets store", _text),
+    Key("ca_file", "text", "File on the controller with its certificate authority", _text),
+    notes=False,
+)
+AWS_KEYS = Keys(
+    Key("region", "text", "The region", _text, default=Aws.region),
+    Key("endpoint_url", "text", "Another address than AWS itself", _text),
+    Key("profile", "text", "A profile of the credentials file", _text),
+    Key("credentials_file", "text", "File on the controller with the credentials", _text),
+    Key("ca_file", "text", "File on the controller with the certificate authority of endpoint_url", _text),
+    notes=False,
+)
+STORAGE_KEYS = Keys(
+    Key("bucket", "text", "The bucket", _text),
+    Key("prefix", "text", "What comes before every name in it", _text),
+    Key("endpoint", "text", "Another address than AWS itself", _text),
+    Key("region", "text", "The region", _text, default=ObjectStorage.region),
+    Key("ca_file", "text", "File on the controller with the certificate authority of endpoint", _text),
+    Key(
+        "credentials_secret",
+        "text",
+        "Id of the access key in the secrets store; the host's own role when left out",
+        _text,
+    ),
+    Key("password_secret", "text", "Id of the key that backups are encrypted with", _text),
+    notes=False,
+)
+ENVIRONMENT_KEYS = Keys(
+    Key("name", "text", "The environment's name; stack files know it as ${ENVIRONMENT}",
+        lambda node: node.text(pattern=r"[a-z][a-z0-9-]*", hint="an environment's name"), required=True),
+    Key("registry", "mapping", "The image registry", lambda node: Registry(**REGISTRY_KEYS.read(node)),
+        keys=REGISTRY_KEYS, required=True),
+    Key("aws", "mapping", "Where AWS is; what is left out is as the SDK finds it",
+        lambda node: Aws(**AWS_KEYS.read(node)), keys=AWS_KEYS),
+    Key("object_storage", "mapping", "Where backups go", lambda node: ObjectStorage(**STORAGE_KEYS.read(node)),
+        keys=STORAGE_KEYS),
+    Key("variables", "mapping", "Values that stack files know as ${NAME}", _names),
+    Key("secrets", "mapping", "Ids in the secrets store of the secrets that stack files name", _names),
+    Key("baseline", "mapping", "The release of each stack that a bare host starts from, as sha-<commit>", _baseline),
+    notes=False,
+)  # fmt: skip
+
+
 def parse_environment(node: Node) -> Environment:
     """Read the variable ``ops_environment``.
 
     Raises InvalidInput with everything that is wrong.
     """
-    keys = node.mapping(("name", "registry", "aws", "object_storage", "variables", "secrets", "baseline"))
-    for needed in ("name", "registry"):
-        if needed not in keys:
+    given = node.value if isinstance(node.value, Mapping) else {}
+    for needed in (key.name for key in ENVIRONMENT_KEYS.values() if key.required):
+        if needed not in given:
             node.reject(f"'{needed}' is missing", "see inventories/lab/group_vars/staging/environment.yml")
-    environment = Environment(
-        keys["name"].text(pattern=r"[a-z][a-z0-9-]*", hint="an environment's name") if "name" in keys else "",
-        Registry(**_texts(keys.get("registry"), Registry.__dataclass_fields__)),
-        Aws(**_texts(keys.get("aws"), Aws.__dataclass_fields__)),
-        ObjectStorage(**_texts(keys.get("object_storage"), ObjectStorage.__dataclass_fields__)),
-        _names(keys.get("variables")),
-        _names(keys.get("secrets")),
-        {stack: value.text(pattern=RELEASE_PATTERN) for stack, value in _entries(keys.get("baseline")).items()},
-    )
+    nothing = {"name": "", "registry": Registry(), "aws": Aws(), "object_storage": ObjectStorage()}
+    environment = Environment(**{**nothing, **ENVIRONMENT_KEYS.read(node)})
     node.finish()
     return environment
-
-
-def _entries(node: Node | None) -> dict[str, Node]:
-    return node.mapping() if node else {}
-
-
-def _texts(node: Node | None, accepted: Mapping[str, object]) -> dict[str, str]:
-    return {key: value.text() for key, value in (node.mapping(accepted) if node else {}).items()}
-
-
-def _names(node: Node | None) -> dict[str, str]:
-    found = {}
-    for name, value in _entries(node).items():
-        if not name.isupper() or not name.replace("_", "A").isalnum():
-            value.reject(f"'{name}' is not a variable's name", "use upper-case letters, digits and '_'")
-        found[name] = value.text()
-    return found

@@ -11,7 +11,7 @@ from typing import Any
 from . import health, limits, mount, networking, port
 from .document import Node
 from .refusals import SERVICE_REFUSALS
-from .vocabulary import Key, Keys, Refusal
+from .vocabulary import Key, Keys
 from .words import at_least, one_or_more, pairs, text, words
 
 OUR_LABELS = "ops.seisei."
@@ -45,9 +45,6 @@ def _restart(node: Node) -> tuple[str, int]:
 LOG_KEYS = Keys(
     Key("driver", " | ".join(LOG_DRIVERS), "Where lines go", lambda node: node.choice(LOG_DRIVERS)),
     Key("options", "mapping", "Options of the driver, which must be named", pairs),
-    refused={
-        name: Refusal("logs are read on the host", f"use {', '.join(LOG_DRIVERS)}") for name in ("syslog-address",)
-    },
 )
 
 

@@ -44,16 +44,22 @@ class Refusal:
 
 
 class Keys(dict[str, Key]):
-    """The keys of one mapping, in the order a reader meets them. ``refused`` are those refused on purpose."""
+    """The keys of one mapping, in the order a reader meets them.
 
-    def __init__(self, *keys: Key, refused: Mapping[str, Refusal] | None = None) -> None:
+    ``refused`` are those refused on purpose; ``notes`` says whether keys that begin with ``x-`` are the author's own.
+    """
+
+    def __init__(self, *keys: Key, refused: Mapping[str, Refusal] | None = None, notes: bool = True) -> None:
         super().__init__({key.name: key for key in keys})
-        self.refused = {**(refused or {}), **_MISPLACED}
+        self.refused = dict(refused or {})
+        self.notes = notes
 
     def of(self, node: Node) -> dict[str, Node]:
-        """The entries of a mapping. ``x-`` keys are the author's own; every other unknown key is refused."""
+        """The entries of a mapping. A key that is neither known nor a note is refused."""
+        if not self.notes:
+            return node.mapping(self)
         self._refuse_misspelt(node)
-        explained = {name: (refusal.why, refusal.do) for name, refusal in self.refused.items()}
+        explained = {name: (refusal.why, refusal.do) for name, refusal in {**_MISPLACED, **self.refused}.items()}
         return node.mapping(self, explained=explained, passed_over=EXTENSION)
 
     def read(self, node: Node) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +12,9 @@ import pytest
 
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.service import SERVICE_KEYS
+from plugins.module_utils.model.stack_keys import STACK_KEYS
+from plugins.module_utils.model.vocabulary import Key, Keys
+from plugins.plugin_utils.stack_file_page import render_stack_file
 from tests.unit.core.core_parts import around, case_name, cases, read_stack, told
 
 ACCEPTED = cases("accepted_services")
@@ -35,9 +40,58 @@ def said(value: Any) -> Any:
     ]
 
 
-def test_no_accepted_key_is_without_a_case() -> None:
-    bodies = "\n".join(str(case["body"]) for case in ACCEPTED)
-    assert [key for key in SERVICE_KEYS if f"{key}:" not in bodies and key != "image"] == []
+def keys_below(keys: Keys, above: str = "") -> Iterator[tuple[str, Key]]:
+    for key in keys.values():
+        yield f"{above}{key.name}", key
+        yield from keys_below(key.keys, f"{above}{key.name}.") if key.keys else ()
+
+
+def without(text: str) -> list[str]:
+    """Accepted keys that no line of a text has."""
+    return [path for path, key in keys_below(SERVICE_KEYS) if not re.search(rf"\b{key.name}:", text)]
+
+
+def test_no_accepted_key_is_without_an_accepted_case() -> None:
+    assert without("image:" + "".join(case["body"] for case in ACCEPTED)) == []
+
+
+def test_no_accepted_key_is_without_a_refused_case() -> None:
+    names = "".join(f"\n{word}:" for case in REFUSED for says in case["says"] for word in re.findall(r"[\w-]+", says))
+    assert without(names) == []
+
+
+def test_no_accepted_key_is_without_a_line_in_the_reference() -> None:
+    page = render_stack_file()
+    assert [name for name in SERVICE_KEYS if f"\n### {name}\n" not in page] == []
+    tables = [key for key in (*SERVICE_KEYS.values(), *STACK_KEYS.values()) if key.keys and key.name != "services"]
+    below = [path for key in tables for path, _ in keys_below(key.keys or Keys())]
+    assert [path for path in below if f"\n| `{path}` |" not in page] == []
+
+
+DECLARED = """  db: {image: r/db:1, healthcheck: {test: go}}
+networks: {edge: {}}
+volumes: {data: {}}
+configs: {ca: {content: x}}
+secrets: {PASSWORD: {environment: PASSWORD}}
+"""
+
+
+@pytest.mark.parametrize("key", [key for key in SERVICE_KEYS.values() if key.name != "image"], ids=lambda key: key.name)
+def test_the_reference_gives_an_example_that_is_accepted(key: Key) -> None:
+    assert key.example.startswith(f"{key.name}:")
+    read_stack(around(key.example, declares=DECLARED))
+
+
+@pytest.mark.parametrize("key", STACK_KEYS.values(), ids=lambda key: key.name)
+def test_the_reference_gives_an_example_of_a_section(key: Key) -> None:
+    whole = {"name": "name: shop", "services": "services: {a: {image: r/a:1, healthcheck: {test: go}}}"}
+    given = {**whole, key.name: key.example}
+    read_stack("\n".join(given.values()), {"REGISTRY": "r", "DATABASE_CA": "x"})
+
+
+def test_the_reference_begins_with_a_file_that_is_accepted() -> None:
+    text = render_stack_file().split("```yaml\n")[1].split("```")[0]
+    assert read_stack(text, {"REGISTRY": "r", "SHOP_HOSTS": "shop.lab"}).ops.releases == ("web",)
 
 
 def refused(text: str) -> list[str]:
