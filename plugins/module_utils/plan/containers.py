@@ -10,7 +10,7 @@ from typing import Any
 from ..model.container import CONFIG_ROOT, LABEL, SECRET_ROOT, WantedContainer, config_mark
 from ..model.port import Port
 from ..model.release import Release
-from ..model.service import FileMount, Mount, Service
+from ..model.service import Attachment, FileMount, Mount, Service
 from ..model.stack import Stack
 
 _NANO = 1_000_000_000
@@ -50,7 +50,7 @@ def wanted_container(
     """The container of a service at a digest. ``release`` for released services; ``secret_marks`` by secret's name."""
     networks = {
         stack.network_of(a.network): _aliases(stack, service, a.network, a.aliases, released=release is not None)
-        for a in service.networks
+        for a in _attachments(service)
     }
     labels = {
         **service.labels,
@@ -65,6 +65,11 @@ def wanted_container(
     name = container_name(stack.name, service.name, release)
     payload = _payload(stack, service, image=image, labels=labels, marks=secret_marks)
     return WantedContainer(name, service, stack.name, image, payload, networks)
+
+
+def _attachments(service: Service) -> list[Attachment]:
+    # As Compose does: a mapping has no order, so the first network is the first by name.
+    return sorted(service.networks, key=lambda attachment: attachment.network)
 
 
 def _aliases(
@@ -89,10 +94,9 @@ def _payload(
         "ExposedPorts": {port: {} for port in (*service.expose, *map(_target, service.ports))},
         "Healthcheck": _healthcheck(service),
         "StopSignal": service.stop_signal,
-        "StopTimeout": math.ceil(service.stop_grace_period),
         "HostConfig": _host_config(stack, service, marks),
     }
-    said = _said(payload)
+    said = {**_said(payload), "StopTimeout": math.ceil(service.stop_grace_period)}
     if service.entrypoint is not None:  # an empty one is said too: it takes the image's away
         said["Entrypoint"] = list(service.entrypoint)
     return said
@@ -128,14 +132,13 @@ def _host_config(stack: Stack, service: Service, marks: Mapping[str, str]) -> di
     for port in service.ports:
         ports.setdefault(_target(port), []).append({"HostIp": port.host_ip, "HostPort": str(port.published)})
     config = {
-        "NetworkMode": stack.network_of(service.networks[0].network),
+        "NetworkMode": stack.network_of(_attachments(service)[0].network),
         "RestartPolicy": {"Name": service.restart, "MaximumRetryCount": service.restart_retries},
         "PortBindings": ports,
         "Mounts": [_mount(stack, mount) for mount in service.mounts if mount.kind != "tmpfs"]
         + [_file(stack, file, marks) for file in service.files],
         "Tmpfs": _tmpfs(service),
         "ReadonlyRootfs": service.read_only,
-        "Init": service.init,
         "CapAdd": list(service.cap_add),
         "CapDrop": list(service.cap_drop),
         "SecurityOpt": list(service.security_opt),
@@ -153,7 +156,7 @@ def _host_config(stack: Stack, service: Service, marks: Mapping[str, str]) -> di
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in service.ulimits.items()],
         "LogConfig": _said({"Type": service.logging_driver, "Config": dict(service.logging)}),
     }
-    return _said(config)
+    return {**_said(config), "Init": service.init}
 
 
 def _tmpfs(service: Service) -> dict[str, str]:
