@@ -7,12 +7,10 @@ stack, and networks that the file names itself.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +35,7 @@ STACKS = ROOT / "inventories" / "stacks"
 RELEASE = "sha-19b9b98"
 MARK = "0123456789abcdef"
 PREFIX = "differential-"
-NO_SECRET = "not a real one"
+_NO_SECRET = "not a real one"
 _SECRETS = ("FIRST_KEY", "SECOND_KEY", "THIRD_KEY", "API_KEY")
 _HOSTS_PLACES = ("/var/lib/seisei/configs", "/run/seisei/secrets")
 
@@ -46,7 +44,6 @@ _HOSTS_PLACES = ("/var/lib/seisei/configs", "/run/seisei/secrets")
 class Pair:
     """One service as both made it: what was wanted of ours, and the three inspects."""
 
-    stack: Stack
     wanted: WantedContainer
     ours: Mapping[str, Any]
     compose: Mapping[str, Any]
@@ -71,7 +68,7 @@ def variables() -> dict[str, str]:
     environment = yaml.safe_load((ROOT / "inventories/lab/group_vars/staging/environment.yml").read_text())
     shared = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/lab.yml").read_text())
     found = {**environment["ops_environment"]["variables"], "REGISTRY": shared["lab_registry"]["server"]}
-    secrets = dict.fromkeys((*environment["ops_environment"]["secrets"], *_SECRETS), NO_SECRET)
+    secrets = dict.fromkeys((*environment["ops_environment"]["secrets"], *_SECRETS), _NO_SECRET)
     return {**found, "DATABASE_CA": "a certificate\n", "ADDRESS": "10.0.0.1", **secrets}
 
 
@@ -169,14 +166,7 @@ class Oracle:
         wanted = wanted_container(stack, service, environment="differential", digest=digest, secret_marks=marks)
         self.engine.create(wanted)
         ours, compose = (self.engine.inspect(one) or {} for one in (wanted.name, f"{case.name}-{name}-1"))
-        return Pair(stack, wanted, ours, compose, image)
-
-    def content(self, container: str, path: str) -> str:
-        """The text of a file in a container, running or not."""
-        stream, _ = self.engine.api.get_archive(container, path)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            held = archive.extractfile(archive.next() or "")
-            return held.read().decode() if held else ""
+        return Pair(wanted, ours, compose, image)
 
     def place_files(self, everything: list[Case]) -> None:
         """Files where configs and secrets would lie: the engine refuses to mount what is not there."""

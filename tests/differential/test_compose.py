@@ -11,7 +11,7 @@ import pytest
 from plugins.module_utils.plan.settings import differences, settings_of, settings_wanted
 
 from .declared import Difference, compared, declared
-from .oracle import NO_SECRET, PREFIX, Oracle, Pair, cases
+from .oracle import PREFIX, Oracle, Pair, cases
 
 pytestmark = pytest.mark.lab
 
@@ -52,14 +52,6 @@ def test_both_answer_to_the_same_names(path: Path, name: str, made: Made, oracle
     for network, aliases in compose.items():
         added = {str(pair.compose["Name"]).lstrip("/"), *(() if network.startswith(PREFIX) else (name,))}
         assert set(ours[network]) == set(aliases) - added
-
-
-@pytest.mark.parametrize(("path", "name"), SERVICES)
-def test_what_we_mount_compose_has_copied(path: Path, name: str, made: Made, oracle: Oracle) -> None:
-    pair = made[path].result()[name]
-    for file in pair.wanted.service.files:
-        copied = oracle.content(str(pair.compose["Id"]), file.target)
-        assert copied == (pair.stack.configs[file.source] if file.kind == "config" else NO_SECRET)
 
 
 @pytest.mark.parametrize(("path", "name"), SERVICES)
