@@ -118,6 +118,7 @@ def phases() -> list[Phase]:
         Phase("lab", lambda: command("python", lab, "up", "--role-host")),
         Phase("scenarios", scenarios, needs_lab=True),
         Phase("estate", lambda: pytest("lab", "tests/lab"), needs_lab=True),
+        Phase("differential", lambda: pytest("differential", "tests/differential"), needs_lab=True),
         Phase("faults", lambda: pytest("faults", "tests/faults"), needs_lab=True),
     ]
 

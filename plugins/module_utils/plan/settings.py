@@ -155,10 +155,11 @@ def _process(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         "user": _beside(config, own, "User"),
         "working_dir": _beside(config, own, "WorkingDir"),
     }
-    own_entrypoint = entrypoint != list(own.get("Entrypoint") or ())
-    if own_entrypoint:
+    inherited = list(own.get("Cmd") or ())
+    if entrypoint != list(own.get("Entrypoint") or ()):
         found["entrypoint"] = tuple(entrypoint)
-    if command if own_entrypoint else command != list(own.get("Cmd") or ()):
+        inherited = [] if entrypoint else inherited
+    if command != inherited:
         found["command"] = tuple(command)
     return found
 
@@ -272,8 +273,8 @@ def _default_ulimits(daemon: Mapping[str, Any]) -> dict[str, str]:
 
 def _logging(host: Mapping[str, Any], daemon: Mapping[str, Any] | None) -> dict[str, str]:
     config = _mapping(host, "LogConfig")
-    found = {"driver": str(config.get("Type") or ""), **_mapping(config, "Config")}
-    return {} if not found["driver"] or (daemon is not None and found == _default_logging(daemon)) else found
+    found = {**({"driver": str(config["Type"])} if config.get("Type") else {}), **_mapping(config, "Config")}
+    return {} if daemon is not None and found == _default_logging(daemon) else found
 
 
 def _default_logging(daemon: Mapping[str, Any]) -> dict[str, str]:

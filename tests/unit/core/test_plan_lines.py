@@ -11,7 +11,6 @@ import pytest
 
 from plugins.module_utils.model.container import ObservedContainer
 from plugins.module_utils.model.host import ObservedNetwork
-from plugins.module_utils.plan.containers import pinned
 from plugins.module_utils.plan.stacks import plan_stacks
 from tests.property.estate_parts import ENVIRONMENT, SHA, SHOP_TREE, bare, estate, release_of
 from tests.property.simulated_host import SimulatedHost
@@ -101,15 +100,3 @@ def test_a_redeploy_at_the_same_sha_has_another_container() -> None:
     host.standby["shop"] = release_of(shop, SHA, 1)
     lines = plan_stacks([shop], host.observed(), "test").lines()
     assert "shop/web: create container shop-web-1111111-2 (missing)" in lines
-
-
-@pytest.mark.parametrize(
-    ("image", "found"),
-    [
-        ("redis:7", "redis@sha256:1"),
-        ("registry:5000/redis:7", "registry:5000/redis@sha256:1"),
-        ("registry:5000/a/redis:sha-1234567", "registry:5000/a/redis@sha256:1"),
-    ],
-)
-def test_what_runs_is_a_digest(image: str, found: str) -> None:
-    assert pinned(image, "sha256:1") == found

@@ -59,7 +59,7 @@ IMAGE: Mapping[str, Any] = {
         ({"Cmd": ["serve"]}, {}),
         ({"Cmd": ["x"]}, {"command": ("x",)}),
         ({"Entrypoint": ["x"]}, {"entrypoint": ("x",)}),
-        ({"Entrypoint": []}, {"entrypoint": (), "command": ("serve",)}),
+        ({"Entrypoint": []}, {"entrypoint": ()}),
         ({"Entrypoint": [""], "Cmd": ["x"]}, {"entrypoint": (), "command": ("x",)}),
         ({"Healthcheck": {"Interval": 1_000_000_000}}, {}),
         ({"Healthcheck": {"Test": ["NONE"]}}, {"healthcheck": {"test": ("NONE",)}}),
