@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..module_utils.model.errors import OpsError
@@ -32,9 +33,12 @@ class ActionModule(EstateAction):
         return result
 
     def _declared(self, names: list[str]) -> dict[str, Any]:
-        stacks = [self.stack(name) for name in names]
-        digests = self.digests(image for stack in stacks for image in self._images(stack))
-        secrets = self.secrets_for({name for stack in stacks for name in stack.secrets})
+        with ThreadPoolExecutor() as pool:
+            pool.submit(self.registry_auth)  # needed for the digests, and asked for while the files are read
+            stacks = [self.stack(name) for name in names]
+            asked = pool.submit(self.secrets_for, {name for stack in stacks for name in stack.secrets})
+            digests = self.digests(image for stack in stacks for image in self._images(stack))
+            secrets = asked.result()
         return {
             "stacks": [self._entry(stack, digests) for stack in stacks],
             "declared": stack_names(),

@@ -29,7 +29,7 @@ class BackupAction(EstateAction):
                 do="name bucket and password_secret there",
             )
         names = [storage.password_secret, *([storage.credentials_secret] if storage.credentials_secret else [])]
-        values = self._store.values(names)
+        values = self.values(names)
         password = stack.ops.database.password if stack.ops.database else ""
         given = {key: value for key, value in self.arguments.items() if value is not None}
         return self.run_module(

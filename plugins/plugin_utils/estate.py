@@ -8,15 +8,12 @@ from __future__ import annotations
 import getpass
 import platform
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.gateway.registry import ImageRegistry
-from ..module_utils.gateway.secret_store import SecretStore
 from ..module_utils.gateway.stack_file import read_document
 from ..module_utils.model.document import Node, nearest
 from ..module_utils.model.environment import Environment, parse_environment
@@ -24,14 +21,15 @@ from ..module_utils.model.errors import InvalidInput, OpsError
 from ..module_utils.model.interpolation import interpolate
 from ..module_utils.model.stack import RELEASE_MARK, Stack, parse_stack
 from ..module_utils.plan.smoke import unplaced
+from . import payloads
+from .errands import Errands, outside
+from .outside import Outside
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ROOT / "inventories" / "stacks"
 
 # A shell's exit code for a child that a signal ended is this plus the signal's number.
 _KILLED = 128
-
-_stores: dict[Any, SecretStore] = {}  # one per worker process and environment
 
 
 def stack_names() -> list[str]:
@@ -122,7 +120,7 @@ class EstateAction(ActionBase):  # type: ignore[misc]
     def secrets_for(self, names: Iterable[str]) -> dict[str, str]:
         """Values of the environment's secrets, by the names that stack files use."""
         wanted = {name: self._secret_id(name) for name in names}
-        values = self._store.values(wanted.values()) if wanted else {}
+        values = self.values(wanted.values()) if wanted else {}
         return {name: values[key] for name, key in wanted.items()}
 
     def _secret_id(self, name: str) -> str:
@@ -136,14 +134,18 @@ class EstateAction(ActionBase):  # type: ignore[misc]
             )
         return known[name]
 
-    @property
-    def _store(self) -> SecretStore:
-        return _stores.setdefault(self.environment.aws, SecretStore(self.environment.aws))
+    def values(self, ids: Iterable[str]) -> dict[str, str]:
+        """Secrets by their id in the store."""
+        return self._outside.values(self.environment.aws, ids)
+
+    @cached_property
+    def _outside(self) -> Errands | Outside:
+        return outside()
 
     @cached_property
     def _registry_password(self) -> str:
         secret = self.environment.registry.password_secret
-        return self._store.values([secret])[secret] if secret else ""
+        return self.values([secret])[secret] if secret else ""
 
     def registry_auth(self) -> dict[str, str]:
         """The registry login as the engine takes it; empty without a login."""
@@ -152,11 +154,7 @@ class EstateAction(ActionBase):  # type: ignore[misc]
 
     def digests(self, images: Iterable[str]) -> dict[str, str]:
         """The digest of every image, asked of the registry in parallel."""
-        registry = self.environment.registry
-        source = ImageRegistry(registry.server, registry.username, self._registry_password, registry.ca_file)
-        wanted = sorted(set(images))
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            return dict(zip(wanted, pool.map(source.digest, wanted), strict=True))
+        return self._outside.digests(self.environment.registry, self._registry_password, images)
 
     def release_digests(self, stack: Stack, release: str) -> dict[str, str]:
         """Digest per released service at a release."""
@@ -188,9 +186,10 @@ class EstateAction(ActionBase):  # type: ignore[misc]
 
         Raises OpsError when it was killed there before it could answer.
         """
-        result: dict[str, Any] = self._execute_module(
-            module_name=f"seisei.ops.{name}", module_args=dict(arguments), task_vars=self.task_vars
-        )
+        with payloads.kept(name, ROOT):
+            result: dict[str, Any] = self._execute_module(
+                module_name=f"seisei.ops.{name}", module_args=dict(arguments), task_vars=self.task_vars
+            )
         result.pop("invocation", None)  # it would repeat the whole estate in every report
         if result.get("failed") and int(result.get("rc") or 0) > _KILLED:
             raise OpsError(

@@ -139,12 +139,15 @@ class Bench:
 
     def weigh(self) -> None:
         """The memory of our module: once with nothing to change, once with everything to do."""
-        with self.estate.interpreter(PEAK):
-            self.converge()
-            self.clear()
-            self.converge()
+        self._weighed()
+        self.clear()
+        self._weighed()
         for line in on_host("cat /run/bench-peak").split():
             self.note("module_rss_mb", int(line) / 1024)
+
+    def _weighed(self) -> None:
+        with self.estate.interpreter(PEAK):
+            self.converge()
 
     def clear(self) -> None:
         """Take away what runs, ours and the peers', with volumes and networks. Images stay."""
