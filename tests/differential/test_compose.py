@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.plan.settings import differences, settings_of, settings_wanted
+from plugins.module_utils.plan.differences import differences
+from plugins.module_utils.plan.settings import settings_of, settings_wanted
 
 from .declared import Difference, compared, declared
 from .oracle import PREFIX, Oracle, Pair, cases

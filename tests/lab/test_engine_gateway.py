@@ -13,7 +13,8 @@ from plugins.module_utils.model.container import ObservedContainer, WantedContai
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.stack import Stack, parse_tree
 from plugins.module_utils.plan.containers import wanted_container
-from plugins.module_utils.plan.settings import differences, settings_of, settings_wanted
+from plugins.module_utils.plan.differences import differences
+from plugins.module_utils.plan.settings import settings_of, settings_wanted
 
 pytestmark = pytest.mark.lab
 

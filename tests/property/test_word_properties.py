@@ -18,8 +18,9 @@ from plugins.module_utils.model.errors import InvalidInput, OpsError
 from plugins.module_utils.model.interpolation import interpolate
 from plugins.module_utils.model.stack import parse_stack, parse_tree, with_release
 from plugins.module_utils.plan.containers import wanted_container
+from plugins.module_utils.plan.differences import differences
 from plugins.module_utils.plan.edge import compile_stack
-from plugins.module_utils.plan.settings import differences, settings_wanted
+from plugins.module_utils.plan.settings import settings_wanted
 from tests.property.estate_parts import SHOP_TREE, wanted
 
 PLAIN = st.text(string.ascii_letters + string.digits + " .:/-_", max_size=8)

@@ -13,8 +13,9 @@ from ..model.release import Release
 from ..model.service import Service
 from ..model.stack import Network, Stack, Volume, parse_tree
 from .containers import config_path, container_name, secret_path, wanted_container
+from .differences import differences
 from .edge import compile_stack
-from .settings import differences, settings_of, settings_wanted
+from .settings import settings_of, settings_wanted
 from .steps import ACCESSORY, CHANGE, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
 from .undeclared import undeclared
 

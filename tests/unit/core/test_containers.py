@@ -15,7 +15,8 @@ from plugins.module_utils.model.port import Port
 from plugins.module_utils.model.service import Service
 from plugins.module_utils.model.stack import Stack, parse_tree
 from plugins.module_utils.plan.containers import pinned, secret_path, wanted_container
-from plugins.module_utils.plan.settings import differences, settings_wanted
+from plugins.module_utils.plan.differences import differences
+from plugins.module_utils.plan.settings import settings_wanted
 
 STACK = parse_tree(
     {

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.plan.settings import ANY, differences, settings_of, settings_wanted
+from plugins.module_utils.plan.differences import ANY, differences
+from plugins.module_utils.plan.settings import settings_of, settings_wanted
 from tests.unit.core.core_parts import case_name, cases
 
 ID = "0123456789abcdef"
