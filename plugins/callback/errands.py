@@ -23,7 +23,7 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
-from ..plugin_utils import errands
+from ..module_utils.gateway import errands
 
 
 class CallbackModule(CallbackBase):

@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.gateway.errands import Errands, outside
+from ..module_utils.gateway.outside import Outside
 from ..module_utils.gateway.stack_file import read_document
 from ..module_utils.model.document import Node, nearest
 from ..module_utils.model.environment import Environment, parse_environment
@@ -22,8 +24,6 @@ from ..module_utils.model.interpolation import interpolate
 from ..module_utils.model.stack import RELEASE_MARK, Stack, parse_stack
 from ..module_utils.plan.smoke import unplaced
 from . import payloads
-from .errands import Errands, outside
-from .outside import Outside
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ROOT / "inventories" / "stacks"

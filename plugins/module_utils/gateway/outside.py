@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
-from ..module_utils.model.environment import Aws, Registry
+from ..model.environment import Aws, Registry
 
 _Key = TypeVar("_Key")
 _One = TypeVar("_One")
@@ -43,7 +43,7 @@ class Store:
     """One secrets store; a second thread waits for what the first asks, and finds it known."""
 
     def __init__(self, aws: Aws) -> None:
-        from ..module_utils.gateway.secret_store import SecretStore  # noqa: PLC0415 - see Outside
+        from .secret_store import SecretStore  # noqa: PLC0415 - see Outside
 
         self._store = SecretStore(aws)
         self._turn = Lock()
@@ -59,7 +59,7 @@ class Images:
     """One registry with one login."""
 
     def __init__(self, registry: Registry, password: str) -> None:
-        from ..module_utils.gateway.registry import ImageRegistry  # noqa: PLC0415 - see Outside
+        from .registry import ImageRegistry  # noqa: PLC0415 - see Outside
 
         self._registry = ImageRegistry(registry.server, registry.username, password, registry.ca_file)
         self._known: dict[str, str] = {}

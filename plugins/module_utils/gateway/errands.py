@@ -18,8 +18,8 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.model.environment import Aws, Registry
-from ..module_utils.model.errors import OpsError
+from ..model.environment import Aws, Registry
+from ..model.errors import OpsError
 from .outside import Outside
 
 _BACKLOG = 128  # callers that may wait while the SDKs are loaded
@@ -104,7 +104,7 @@ def _end_with_the_run(ended: int) -> None:
 
 
 def _warm() -> None:
-    from ..module_utils.gateway import registry, secret_store  # noqa: F401, PLC0415 - to have them loaded
+    from . import registry, secret_store  # noqa: F401, PLC0415 - to have them loaded
 
     secret_store.warm()
 
