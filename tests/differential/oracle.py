@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,15 +198,13 @@ class Oracle:
     def clear(self) -> None:
         """Take away what this test made, or an earlier one that was cut off."""
         api = self.engine.api
-        for container in api.containers(all=True):
-            if container["Names"][0].startswith(f"/{PREFIX}"):
-                self.engine.remove(container["Id"])
-        for network in api.networks():
-            if network["Name"].startswith(PREFIX):
-                api.remove_network(network["Id"])
-        for volume in api.volumes()["Volumes"] or ():
-            if volume["Name"].startswith(PREFIX):
-                api.remove_volume(volume["Name"])
+        containers = [one["Id"] for one in api.containers(all=True) if one["Names"][0].startswith(f"/{PREFIX}")]
+        networks = [one["Id"] for one in api.networks() if one["Name"].startswith(PREFIX)]
+        volumes = [one["Name"] for one in api.volumes()["Volumes"] or () if one["Name"].startswith(PREFIX)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.engine.remove, containers))
+            list(pool.map(api.remove_network, networks))
+            list(pool.map(api.remove_volume, volumes))
         self.on_host(f"rm -rf {' '.join(f'{place}/{PREFIX}*' for place in _HOSTS_PLACES)}")
 
 
