@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from typing import Any
 
 from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
@@ -11,10 +11,11 @@ from ..model.health import STARTED
 from ..model.host import Observed, WantedStack
 from ..model.release import Release
 from ..model.service import Service
-from ..model.stack import Network, Stack, Volume, parse_tree
-from .containers import config_path, container_name, secret_path, wanted_container
+from ..model.stack import Stack, parse_tree
+from .containers import container_name, secret_path, wanted_container
 from .differences import differences
 from .edge import compile_stack
+from .ground import places_of_release, places_of_stack
 from .settings import settings_of, settings_wanted
 from .steps import ACCESSORY, CHANGE, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
 from .undeclared import undeclared
@@ -119,58 +120,8 @@ class _StackPlanner:
     def _ground(self) -> Iterator[Step]:
         if self.stack.name == EDGE and not self.observed.edge_ready:
             yield self._step(GROUND, "prepare edge", EDGE, "directories or ground configuration missing")
-        yield from self._places(self.stack.networks.values(), self.stack.volumes.values(), self.stack.configs)
-        yield from self._secrets()
+        yield from places_of_stack(self.wanted, self.observed, self.notes)
         yield from self._pulls()
-
-    def _places(
-        self, networks: Iterable[Network], volumes: Iterable[Volume], configs: Mapping[str, str]
-    ) -> Iterator[Step]:
-        for network in networks:
-            if not network.external:
-                yield from self._network(network)
-        for volume in volumes:
-            if volume.name not in self.observed.volumes:
-                yield self._step(GROUND, "create volume", volume.name, "missing", detail=volume)
-        for name, content in configs.items():
-            path = config_path(self.stack.name, name, content)
-            if not self.observed.configs.get(path):
-                reason = "edited by hand" if path in self.observed.configs else "missing"
-                yield self._step(GROUND, "place config", path, reason, detail=content)
-
-    def _network(self, network: Network) -> Iterator[Step]:
-        found = self.observed.networks.get(network.name)
-        if found is None:
-            yield self._step(GROUND, "create network", network.name, "missing", detail=network)
-        elif found.internal == network.internal:
-            return
-        elif found.stack == self.stack.name:
-            reason = f"internal {str(found.internal).lower()} -> {str(network.internal).lower()}"
-            yield self._step(CHANGE, "replace network", network.name, reason, detail=network)
-        else:
-            self.notes.append(
-                f"network {network.name} is not ours, and internal is {str(found.internal).lower()} there: name it "
-                f"otherwise in the stack file, or remove it by hand (docker network rm {network.name})"
-            )
-
-    def _secrets(self) -> Iterator[Step]:
-        present = self.observed.secrets.get(self.stack.name, frozenset())
-        for name, mark in self.wanted.secret_marks.items():
-            if f"{name}.{mark}" not in present:
-                known = any(one.rpartition(".")[0] == name for one in present)
-                reason = "its value changed" if known else "missing"
-                yield self._step(GROUND, "place secret", f"{self.stack.name}/{name}", reason, detail=name)
-
-    def _places_of(self, recorded: Stack) -> Iterator[Step]:
-        """What the released services of a recorded stack stand on, though its file may not declare it any more."""
-        networks = {a.network for service in recorded.released for a in service.networks}
-        volumes = {m.source for service in recorded.released for m in service.mounts if m.kind == "volume"}
-        configs = {f.source for service in recorded.released for f in service.files if f.kind == "config"}
-        yield from self._places(
-            [recorded.networks[name] for name in sorted(networks)],
-            [recorded.volumes[name] for name in sorted(volumes)],
-            {name: recorded.configs[name] for name in sorted(configs)},
-        )
 
     def _pulls(self) -> Iterator[Step]:
         for service in self.stack.accessories:
@@ -285,7 +236,7 @@ class _StackPlanner:
     def _live(self, live: Release, after: Set[str]) -> Iterator[Step]:
         """The live release exactly as it is recorded, whatever the stack file says by now."""
         stack = parse_tree(live.tree, f"record {live.number} of {self.stack.name}")
-        places = list(self._places_of(stack))
+        places = list(places_of_release(stack, self.observed, self.notes))
         yield from places
         self.ground |= {step.id for step in places}
         containers = self._of_release(stack, live)
