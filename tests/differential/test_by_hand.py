@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.plan.settings import differences, settings_of, settings_wanted
+from plugins.module_utils.plan.differences import differences
+from plugins.module_utils.plan.settings import settings_of, settings_wanted
 
 from .oracle import CASES, PREFIX, Oracle, Pair
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from .procedure_parts import ROOT, Checkout, play
+from .procedure_parts import ENVIRONMENT, GOOD, ROOT, Checkout, bring, converge, play
+
+RELEASED = ("www", "langbot", "biznexus")
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +33,12 @@ def converged() -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout whose files the test may spoil."""
     return Checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def good() -> Iterator[None]:
+    """Some stacks at their good release before a test, and production as declared after it."""
+    for stack in RELEASED:
+        bring(stack, GOOD)
+    yield
+    converge("--limit", ENVIRONMENT)

@@ -32,7 +32,8 @@ GOOD, BETTER, BROKEN = "sha-19b9b98", "sha-724f892", "sha-0badbad"
 _BUSY = "is being changed"
 # As a convergence tells a step, or as the addition of a --diff.
 _STEP = re.compile(
-    r"^[ +]*([a-z0-9-]+: (?:await|connect|create|place|prepare|pull|release|remove|replace|start) .+ \(.+\))$",
+    r"^[ +]*([a-z0-9/_-]+: (?:await|connect|create|disconnect|forget|place|prepare|pull|reconnect|release|remove"
+    r"|replace|start|stop) .+ \(.+\))$",
     re.MULTILINE,
 )
 
@@ -116,6 +117,13 @@ def ended(process: subprocess.Popen[str], checkout: Path = ROOT) -> Run:
     """How a run under way ended."""
     text, _ = process.communicate(timeout=180)
     return _read(process.returncode, text, checkout)
+
+
+def converge(*words: str, **options: Any) -> Run:
+    """Converge; the test fails when that does."""
+    run = play("converge", *words, **options)
+    assert run.code == 0, run.text
+    return run
 
 
 def deploy(stack: str, release: str, *words: str, **options: Any) -> Run:

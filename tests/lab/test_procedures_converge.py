@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import pytest
@@ -16,10 +16,8 @@ from .procedure_parts import (
     LAB,
     REGISTRY,
     Checkout,
-    Run,
-    bring,
+    converge,
     on_host,
-    play,
     registry_digest,
     serving,
     snapshot,
@@ -31,12 +29,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.usefixtures("conver
 
 STACKS = ("www", "langbot", "biznexus")
 EDGE_FILES = "/var/lib/seisei/edge/dynamic"
-
-
-def converge(*words: str, **options: Any) -> Run:
-    run = play("converge", *words, **options)
-    assert run.code == 0, run.text
-    return run
 
 
 def test_the_second_convergence_changes_nothing() -> None:
@@ -89,15 +81,6 @@ def test_both_hosts_serve_the_same_images_which_are_the_registrys() -> None:
             assert (one["image"], one["ran"]) == (other["image"], other["ran"]), key
 
 
-@pytest.fixture
-def good() -> Iterator[None]:
-    """The stacks of these tests at their good release, before and after."""
-    for stack in STACKS:
-        bring(stack, GOOD)
-    yield
-    converge("--limit", ENVIRONMENT)
-
-
 def container(stack: str) -> str:
     """The name of the stack's live container."""
     told = snapshot(HOST, stack)
@@ -112,12 +95,19 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
     converge("--limit", ENVIRONMENT, checkout=checkout.root)
     wanted = {stack: serving(snapshot(HOST, stack), stack) for stack in STACKS}
     web = {stack: container(stack) for stack in STACKS}
+    secret = on_host("ls /run/seisei/secrets/ocr/OCR_GEMINI_API_KEY.*").strip()
+    config = on_host("ls /var/lib/seisei/configs/odoo18/*-database_ca").strip()
     for command in (
         f"docker stop {web['langbot']}",
         f"docker rm -f {web['www']}",
         f"docker network disconnect biznexus_backend {web['biznexus']}",
+        "docker network connect bridge ocr-db",
+        "docker network disconnect odoo18_backend odoo18-redis",
+        "docker network connect odoo18_backend odoo18-redis",  # back, but not under its name
         f"sed -i 's/{web['www']}/{web['langbot']}/' {EDGE_FILES}/www.yml",
         f"rm {EDGE_FILES}/langbot.yml",
+        f"echo '# mine' >>{config}",
+        f"echo mine >{secret}",
     ):
         on_host(command)
     # Cut off from its database it turns unhealthy; the rehearsal has to see what the repair will see.
@@ -127,15 +117,27 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
 
     rehearsal = converge("--limit", ENVIRONMENT, "--check", "--diff")
     unchanged(drifted, snapshot(HOST, *STACKS))
-    assert set(rehearsal.steps()) >= {
-        f"langbot: start container {web['langbot']} (not running)",
-        f"www: create container {web['www']} (missing)",
-        f"biznexus: connect {web['biznexus']} to biznexus_backend (detached by hand)",
-        f"biznexus: await {web['biznexus']} (it is unhealthy)",
-        "biznexus: replace container biznexus-db (HostConfig.Memory changed, HostConfig.MemorySwap changed)",
+    by_hand = {
+        f"langbot/web: start container {web['langbot']} (it ended with exit code 143)",
+        f"www/web: create container {web['www']} (missing)",
+        f"biznexus/web: connect {web['biznexus']} to biznexus_backend (detached by hand)",
+        f"biznexus/web: await {web['biznexus']} (it is unhealthy)",
+        "ocr/db: disconnect ocr-db from bridge (attached by hand)",
+        "odoo18/redis: reconnect odoo18-redis to odoo18_backend (it does not answer to redis there)",
         "www: place route www (differs from the live release)",
         "langbot: place route langbot (missing)",
+        f"odoo18: place config {config} (edited by hand)",
+        "ocr: place secret ocr/OCR_GEMINI_API_KEY (missing)",
     }
+    declared = "biznexus/db: replace container biznexus-db (mem_limit 320m -> 384m)"
+    told = {re.sub(r"exit code \d+|not running", "exit code 143", step) for step in rehearsal.steps()}
+    told = {step.replace("(exit code 143)", "(it ended with exit code 143)") for step in told}
+    assert told >= by_hand | {declared}
+
+    drift = converge("--limit", ENVIRONMENT, "-e", "mode=drift")
+    unchanged(drifted, snapshot(HOST, *STACKS))
+    assert drift.changed == 1
+    assert set(drift.steps()) == set(rehearsal.steps()) - {declared, "biznexus/db: await biznexus-db (started)"}
 
     repair = converge("--limit", ENVIRONMENT)
     assert repair.steps() == rehearsal.steps() != []
@@ -146,10 +148,59 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
         assert repaired["edge"] == wanted[stack]["edge"]
         assert repaired["state"] == wanted[stack]["state"]
         assert places(repaired) == places(wanted[stack])
+    assert "mine" not in on_host(f"cat {config} {secret}")
     assert converge("--limit", ENVIRONMENT).changed == 0
+    assert converge("--limit", ENVIRONMENT, "-e", "mode=drift").changed == 0
 
 
 def places(told: dict[str, Any]) -> dict[str, Any]:
     """Each container with what does not change when it is made anew."""
     kept = ("image", "running", "networks", "number")
     return {name: {key: one[key] for key in kept} for name, one in told["containers"].items()}
+
+
+# What somebody does to the container of a service, and how the plan tells it. {image} is another one than its own.
+_LABELS = "--label ops.seisei.stack={stack} --label ops.seisei.service={service} {number}"
+_AGAIN = f"--name {{name}} --network {{network}} {_LABELS}"
+BY_HAND = {
+    "docker update": ("docker update --memory 300m --memory-swap 300m {name}", "mem_limit 300m -> "),
+    "made anew": (
+        f"docker rm -f {{name}}; docker run -d {_AGAIN} --privileged {{own}} sleep 60",
+        "privileged true -> false",
+    ),
+    "another image": (f"docker rm -f {{name}}; docker create {_AGAIN} {{image}}", "image "),
+}
+
+
+def by_hand(what: str, name: str, network: str, number: str = "") -> str:
+    """Have it happen; the words with which the plan begins to tell it."""
+    own, image = (on_host(f"docker inspect -f '{{{{.Config.Image}}}}' {one}").strip() for one in (name, "edge-traefik"))
+    stack, service = name.split("-")[:2]
+    command, reason = BY_HAND[what]
+    on_host(command.format(**{**locals(), "number": number}))
+    return reason
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("what", BY_HAND)
+def test_an_accessory_that_somebody_made_otherwise_is_made_anew(what: str) -> None:
+    reason = by_hand(what, "odoo18-redis", "odoo18_backend")
+    repair = converge("--limit", ENVIRONMENT)
+    assert reason in repair.line("replace container odoo18-redis (")
+    assert converge("--limit", ENVIRONMENT).changed == 0
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize("what", ["docker update", "made anew"])
+def test_a_live_release_that_somebody_changed_goes_live_again(what: str) -> None:
+    name = container("langbot")
+    before = snapshot(HOST, "langbot")["state"]["langbot"]
+    reason = by_hand(what, name, "edge", f"--label ops.seisei.number={before['live']}")
+    repair = converge("--limit", ENVIRONMENT)
+    step = repair.line("release again langbot")
+    assert f"{name} was changed by hand: " in step
+    assert reason in step
+    after = snapshot(HOST, "langbot")
+    assert name not in after["containers"]
+    assert after["state"]["langbot"]["release"] == before["release"] == visit("langbot.production.lab").release
+    assert converge("--limit", ENVIRONMENT).changed == 0
