@@ -9,10 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugins.module_utils.gateway.stack_file import read_text
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.environment import ENVIRONMENT_KEYS, parse_environment
-from plugins.module_utils.model.errors import InvalidInput
-from plugins.module_utils.model.stack import Stack, parse_tree
+from plugins.module_utils.model.errors import InvalidInput, OpsError
+from plugins.module_utils.model.stack import Stack, parse_stack, parse_tree
 from plugins.module_utils.model.stack_keys import STACK_KEYS
 from plugins.module_utils.model.vocabulary import Keys
 
@@ -43,7 +44,9 @@ WORDS = st.sampled_from(
         "on-failure:2",
     ]
 )
-SCALARS = st.none() | st.booleans() | st.integers(-2, 70_000) | st.floats() | WORDS | st.text(max_size=5)
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-2, 70_000) | st.integers() | st.floats() | WORDS | st.text(max_size=5)
+)
 
 
 def values(keys: Keys | None) -> st.SearchStrategy[Any]:
@@ -86,6 +89,17 @@ def test_a_file_is_read_or_refused_in_words(tree: Any) -> None:
         assert all(fault.what and fault.where.startswith("stack.yml") for fault in found.errors)
     else:
         assert all(service.image and service.healthcheck for service in found.services.values())
+
+
+MARKS = st.sampled_from(
+    [*list("?:{}[]&*!|>#'\"<%~-\n a1\x00"), "name: shop\n", "services:\n", " !!int ", " &a ", " *a ", "<<: "]
+)
+
+
+@given(st.lists(MARKS, max_size=12).map("".join) | st.text(max_size=20))
+def test_any_text_is_read_or_refused_in_words(text: str) -> None:
+    with suppress(OpsError):
+        parse_stack(read_text(text, "stack.yml"))
 
 
 @settings(max_examples=150)

@@ -28,7 +28,9 @@ def read_document(path: Path, shown: str = "") -> Node:
 
 
 _TAG = "tag:yaml.org,2002:"
+_TAGS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge", "value")}
 _MOST_VALUES = 20_000
+_LONGEST_NUMBER = 64
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,7 +44,8 @@ class _Loader(yaml.SafeLoader):
 
 def _number(read: Any) -> Any:
     def construct(loader: _Loader, node: yaml.ScalarNode) -> Any:
-        text, value = loader.construct_scalar(node), read(loader, node)
+        text = loader.construct_scalar(node)
+        value = read(loader, node) if len(text) < _LONGEST_NUMBER else text
         return value if str(value) == text else text
 
     return construct
@@ -63,21 +66,27 @@ def read_text(text: str, name: str, *, first_line: int = 1) -> Node:
     Raises OpsError when it is not YAML, with the line.
     """
     before = first_line - 1
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         lines: dict[tuple[str | int, ...], int] = {}
         if root is not None:
             lines = _Places(name, before).of(root)
             _refuse_twice(root, name, before)
         value = loader.construct_document(root) if root is not None else {}
+    except RecursionError as error:
+        raise OpsError("is nested too deeply", where=name, do="write it in fewer levels") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1 + before}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise OpsError(f"is not YAML: {problem}", where=f"{name}{line}", do="mend that line") from error
+    except (ValueError, LookupError) as error:  # what PyYAML makes of `!!int x`
+        raise OpsError("a value is not of the kind its tag says", where=name, do="write it without !!") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return Node(value, name, (), lines)
 
 
@@ -108,6 +117,8 @@ class _Places:
         self._seen += 1
         if self._seen > _MOST_VALUES:
             self._refuse(node, f"has more than {_MOST_VALUES} values", "do not repeat aliases within aliases")
+        if node.tag not in _TAGS:
+            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not accepted", "write plain values")
         if id(node) in above:
             self._refuse(node, "a value contains itself", "write it without its own alias")
         self.lines.setdefault(path, self._line(node))

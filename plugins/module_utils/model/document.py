@@ -8,7 +8,6 @@ Call :meth:`Node.finish` at the end: it raises :class:`InvalidInput` when anythi
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +19,13 @@ from .errors import InvalidInput, OpsError
 Lines = Mapping[tuple[str | int, ...], int]
 
 # The Compose specification's chapters on durations and byte values; fractions as its implementation takes them.
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:us|ms|s|m|h))+")
+_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,12})?(?:us|ms|s|m|h)){1,9}")
 _DURATION_PART = re.compile(r"(?P<n>[\d.]+)(?P<unit>[a-z]+)")
 _DURATION_FACTOR = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3600_000_000}
-_SIZE = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>[bkmg]?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<n>\d{1,18}(?:\.\d{1,12})?)(?P<unit>[bkmg]?)b?", re.IGNORECASE)
+_LARGEST = 2**63 - 1  # what the engine, and every JSON reader on the way, can hold
+# Half of a character, and the character that ends every C string: no file, label or engine takes them.
+_UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
 _SIZE_FACTOR = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -95,6 +97,9 @@ class Node:
             if key is None or isinstance(key, bool):  # its text in JSON is not its text in Python
                 self.reject(f"the key {str(key).lower()} is {_kind(key)}, not text", "write it in quotation marks")
                 continue
+            if _UNSAYABLE.search(str(key)):
+                self.reject("a key holds a character that cannot be said", "write it without NUL and lone surrogates")
+                continue
             node = self.child(str(key), value)
             if known is not None and str(key) not in known:
                 if explained and str(key) in explained:
@@ -127,6 +132,9 @@ class Node:
             self.reject(f"expected text, found {_kind(value)}")
             return default
         text = str(value)
+        if _UNSAYABLE.search(text):
+            self.reject("holds a character that cannot be said", "write it without NUL and lone surrogates")
+            return default
         if pattern and not re.fullmatch(pattern, text):
             self.reject(f"'{text}' is not {hint or 'of the form ' + pattern}", do)
             return default
@@ -155,12 +163,12 @@ class Node:
         value = self.value
         if value is None:
             return default
-        if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             self.reject(f"expected a whole number, found {_kind(value)}")
             return default
-        if (least is not None and value < least) or (most is not None and value > most):
+        if (least is not None and value < least) or value > (_LARGEST if most is None else most):
             self.reject(f"{value} is outside {least if least is not None else ''}..{most if most is not None else ''}")
             return default
         return value
@@ -172,7 +180,7 @@ class Node:
             return default
         if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
             value = float(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
             self.reject(f"expected a number, found {_kind(value)}")
             return default
         return float(value)
@@ -187,7 +195,7 @@ class Node:
         """A duration such as ``1m30s``, in seconds (the Compose notation)."""
         if self.value is None:
             return default
-        if isinstance(self.value, (int, float)) and not isinstance(self.value, bool) and 0 <= self.value < math.inf:
+        if isinstance(self.value, (int, float)) and not isinstance(self.value, bool) and 0 <= self.value <= _LARGEST:
             return float(self.value)
         if not _DURATION.fullmatch(str(self.value)):
             self.reject(f"'{self.value}' is not a duration", "write it like 30s, 1m30s or 500ms")
@@ -199,11 +207,12 @@ class Node:
         """A size such as ``256m``, in bytes (the Compose notation)."""
         if self.value is None:
             return default
-        match = _SIZE.fullmatch(str(self.value))
-        if isinstance(self.value, bool) or not match:
+        match = None if isinstance(self.value, bool) else _SIZE.fullmatch(str(self.value))
+        size = int(Fraction(match["n"]) * _SIZE_FACTOR[match["unit"].lower()]) if match else -1
+        if not 0 <= size <= _LARGEST:
             self.reject(f"'{self.value}' is not a size", "write it like 512m or 1g")
             return default
-        return int(Fraction(match["n"]) * _SIZE_FACTOR[match["unit"].lower()])
+        return size
 
 
 def nearest(word: str, known: Iterable[str], *, likeness: float = 0.5) -> str:

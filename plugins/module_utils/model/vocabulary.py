@@ -43,6 +43,9 @@ class Refusal:
     do: str
 
 
+_MISPLACED = {"x-ops": Refusal("x-ops belongs to the stack, not to a part of it", "move it to the top of the file")}
+
+
 class Keys(dict[str, Key]):
     """The keys of one mapping, in the order a reader meets them.
 
@@ -53,14 +56,14 @@ class Keys(dict[str, Key]):
         super().__init__({key.name: key for key in keys})
         self.refused = dict(refused or {})
         self.notes = notes
+        self._explained = {name: (refusal.why, refusal.do) for name, refusal in {**_MISPLACED, **self.refused}.items()}
 
     def of(self, node: Node) -> dict[str, Node]:
         """The entries of a mapping. A key that is neither known nor a note is refused."""
         if not self.notes:
             return node.mapping(self)
         self._refuse_misspelt(node)
-        explained = {name: (refusal.why, refusal.do) for name, refusal in {**_MISPLACED, **self.refused}.items()}
-        return node.mapping(self, explained=explained, passed_over=EXTENSION)
+        return node.mapping(self, explained=self._explained, passed_over=EXTENSION)
 
     def read(self, node: Node) -> dict[str, Any]:
         """What the keys' readers make of a mapping. Nothing behind a key is as if the key were not there."""
@@ -75,6 +78,3 @@ class Keys(dict[str, Key]):
                 node.child(str(name), None).reject(
                     f"'{name}' would be passed over as a note of yours", f"write '{guess}', or name it less alike"
                 )
-
-
-_MISPLACED = {"x-ops": Refusal("x-ops belongs to the stack, not to a part of it", "move it to the top of the file")}

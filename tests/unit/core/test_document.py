@@ -108,6 +108,12 @@ def test_times_truth_and_numbers_stay_as_they_were_written() -> None:
     assert value == ["2026-11-22", "on", "off", "yes", "no", True, "1.10", 1.5, "010", 8, "1:30", ".inf", "1_0", None]
 
 
+@pytest.mark.parametrize("text", ["[" * 3000, "- " * 3000, "a: !!int", "a: !!float x", "a: !!bool maybe", "\x01"])
+def test_what_yaml_itself_does_not_survive_is_told(text: str) -> None:
+    with pytest.raises(OpsError):
+        read_text(text, "f.yml")
+
+
 def test_lines_of_text_that_begins_further_down() -> None:
     found = read_text("a: 1\nb:\n  - 2\n  - c: 3\n", "page.md", first_line=10)
     assert found.lines == {(): 10, ("a",): 10, ("b",): 11, ("b", 0): 12, ("b", 1): 13, ("b", 1, "c"): 13}
