@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.service import SERVICE_KEYS
 from plugins.module_utils.model.stack_keys import STACK_KEYS
 from plugins.module_utils.model.vocabulary import Key, Keys
+from plugins.plugin_utils.estate import STACKS
 from plugins.plugin_utils.stack_file_page import render_stack_file
 from tests.unit.core.core_parts import around, case_name, cases, read_stack, told
 
@@ -66,6 +68,34 @@ def test_no_accepted_key_is_without_a_line_in_the_reference() -> None:
     tables = [key for key in (*SERVICE_KEYS.values(), *STACK_KEYS.values()) if key.keys and key.name != "services"]
     below = [path for key in tables for path, _ in keys_below(key.keys or Keys())]
     assert [path for path in below if f"\n| `{path}` |" not in page] == []
+
+
+def beside_services() -> list[str]:
+    """Keys of a stack outside its services: the sections, what stands in them, and the keys of x-ops."""
+    sections = [key for key in STACK_KEYS.values() if key.name != "services"]
+    return [name for section in sections for name in (section.name, *(section.keys or ()))]
+
+
+def test_no_key_beside_the_services_is_without_an_accepted_and_a_refused_file() -> None:
+    files = [path.read_text(encoding="utf-8") for path in STACKS.glob("*.yml")]
+    accepted = "\n".join([*files, inspect.getsource(test_a_released_stack_reads_whole)])
+    refused_names = " ".join(says for case in REFUSED_STACKS for says in case["says"])
+    for name in beside_services():
+        assert re.search(rf"\b{name}:", accepted), f"{name} is accepted nowhere"
+        assert re.search(rf"\b{name}\b", refused_names), f"{name} is refused nowhere"
+
+
+WORDS_ONLY = ("networks", "tmpfs", "logging", "shm_size")
+
+
+@pytest.mark.parametrize("key", [key for key in SERVICE_KEYS.values() if key.default], ids=lambda key: key.name)
+def test_a_default_is_what_the_reference_says(key: Key) -> None:
+    if key.name in WORDS_ONLY:
+        assert " " in key.default or key.name == "shm_size", "a default that can be written is compared"
+        return
+    said = key.default.partition(",")[0].replace("mem_limit", "512m")
+    written, left_out = (read_stack(around(body)).services["web"] for body in (f"{key.name}: {said}", ""))
+    assert replace(written, memswap_limit=0) == left_out
 
 
 DECLARED = """  db: {image: r/db:1, healthcheck: {test: go}}
@@ -123,11 +153,12 @@ name: shop
 services:
   web: {image: "${REGISTRY}/shop:${RELEASE}", depends_on: [cache], networks: [edge], healthcheck: &check {test: go}}
   cache: {image: "${REGISTRY}/redis:7", healthcheck: *check}
-networks: {edge: {external: true}}
+networks: {edge: {external: true}, back: {driver: bridge, internal: true}}
 volumes: {data: , shared: {name: everyones}}
 x-ops:
   releases: [web]
   routes: [{name: web, hosts: "${HOSTS}", service: web, port: 80}]
+  release_header: X-Version
   drain_limit: 1m
   standby: stopped
 """
@@ -137,7 +168,8 @@ x-ops:
     assert [service.name for service in stack.accessories] == ["cache"]
     assert stack.services["web"].image == "registry.lab:5000/shop:${RELEASE}"
     assert stack.network_of("edge") == "edge"
+    assert (stack.networks["back"].internal, stack.network_of("back")) == (True, "shop_back")
     assert stack.network_of("default") == "shop_default"
     assert {key: volume.name for key, volume in stack.volumes.items()} == {"data": "shop_data", "shared": "everyones"}
     assert stack.ops.routes[0].hosts == ("shop.lab", "www.shop.lab")
-    assert (stack.ops.drain_limit, stack.ops.standby, stack.ops.release_header) == (60, "stopped", "X-Release")
+    assert (stack.ops.drain_limit, stack.ops.standby, stack.ops.release_header) == (60, "stopped", "X-Version")
