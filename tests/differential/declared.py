@@ -18,7 +18,8 @@ KINDS = {
     "identity": "Whose it is and what it is called",
     "notation": "The same, said otherwise",
 }
-_ANY = object()
+# Lists that the engine reads as sets; Compose writes them in another order each time.
+_SETS = ("Config.Env", "HostConfig.CapAdd", "HostConfig.CapDrop", "HostConfig.ExtraHosts", "HostConfig.Ulimits")
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,25 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A pattern of paths, and the values that either side then has."""
+
+    level: str
+    pattern: str
+    values: Mapping[str, Any]
+
+    def covers(self, difference: Difference) -> bool:
+        """Whether this is the difference that is meant."""
+        return (
+            difference.level == self.level
+            and fnmatchcase(difference.path, self.pattern)
+            and all(getattr(difference, side) == value for side, value in self.values.items())
+        )
+
+
+@dataclass(frozen=True)
 class Declared:
-    """A difference that is meant. ``places`` are patterns of paths by level, with the values each side then has."""
+    """A difference that is meant; ``settings`` and ``inspect`` are patterns of paths, with the values that count."""
 
     name: str
     kind: str
@@ -44,13 +62,12 @@ class Declared:
     settings: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     inspect: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
-    def covers(self, difference: Difference) -> bool:
-        """Whether this is the difference that is meant."""
-        places = self.settings if difference.level == "settings" else self.inspect
-        return any(
-            fnmatchcase(difference.path, pattern)
-            and all((values or {}).get(side, _ANY) in (_ANY, getattr(difference, side)) for side in ("ours", "compose"))
-            for pattern, values in places.items()
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where it may be seen."""
+        levels = {"settings": self.settings, "inspect": self.inspect}
+        return tuple(
+            Place(level, pattern, values or {}) for level, at in levels.items() for pattern, values in at.items()
         )
 
 
@@ -61,6 +78,8 @@ def declared() -> list[Declared]:
 
 def flattened(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf of an inspect with its path. Lists are leaves; what is null, [] or {} is nothing."""
+    if path in _SETS and value:
+        value = sorted(value, key=str)
     if isinstance(value, Mapping):
         for key, entry in value.items():
             yield from flattened(entry, f"{path}.{key}" if path else key)

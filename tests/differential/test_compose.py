@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from plugins.module_utils.model.service_keys import SERVICE_KEYS
+from plugins.module_utils.model.vocabulary import Key
 from plugins.module_utils.plan.differences import differences
 from plugins.module_utils.plan.settings import settings_of, settings_wanted
 
@@ -30,9 +34,28 @@ def test_there_are_enough_files() -> None:
     assert len(cases()) >= 60
 
 
+def test_every_key_of_a_service_is_in_a_file() -> None:
+    services = [service for case in cases() for service in yaml.safe_load(case.path.read_text())["services"].values()]
+    for name, key in SERVICE_KEYS.items():
+        said = {inner for service in services if name in service for inner in mapping_keys(service[name])}
+        assert any(name in service for service in services), f"no file says {name}"
+        assert keys_below(key) <= said, f"no file says all of {name}"
+
+
+def mapping_keys(value: Any) -> set[str]:
+    """Every key of every mapping in a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {*(value if isinstance(value, dict) else ()), *(key for one in inner for key in mapping_keys(one))}
+
+
+def keys_below(key: Key) -> set[str]:
+    """Every key that may stand below another."""
+    return {name for one in (key.keys or {}).values() for name in (one.name, *keys_below(one))}
+
+
 @pytest.mark.parametrize(("path", "name"), SERVICES)
 def test_every_difference_from_compose_is_declared(path: Path, name: str, made: Made, oracle: Oracle) -> None:
-    meant = declared()
+    meant = [place for entry in declared() for place in entry.places]
     unmeant = [one for one in found(made[path].result()[name], oracle) if not any(each.covers(one) for each in meant)]
     if unmeant:
         pytest.fail("not declared:\n" + "\n".join(map(str, unmeant)), pytrace=False)
@@ -41,7 +64,8 @@ def test_every_difference_from_compose_is_declared(path: Path, name: str, made: 
 def test_every_declared_difference_occurs(made: Made, oracle: Oracle) -> None:
     pairs = [pair for case in made.values() if not case.exception() for pair in case.result().values()]
     occurring = [difference for pair in pairs for difference in found(pair, oracle)]
-    assert [one.name for one in declared() if not any(map(one.covers, occurring))] == []
+    places = [(entry.name, place) for entry in declared() for place in entry.places]
+    assert [(name, place) for name, place in places if not any(map(place.covers, occurring))] == []
 
 
 @pytest.mark.parametrize(("path", "name"), SERVICES)
