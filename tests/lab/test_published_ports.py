@@ -15,7 +15,7 @@ from tests.lab.procedure_parts import ADDRESSES, on_host, play
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
 HOST, NEIGHBOUR = "staging-1", "production-1"
-PORT, INNER = 18080, 6379
+PORT, INNER, HIDDEN_PORT = 18080, 6379, 8080
 OPEN_IN_LIST = 443
 
 
@@ -30,8 +30,8 @@ def answers(address: str, port: int, *, asked_from: str, within: str = "") -> bo
     return on_host(f"{prefix}python3 -c {shlex.quote(program)}", asked_from).strip() == "yes"
 
 
-@pytest.fixture(scope="module")
-def container() -> Iterator[dict[str, Any]]:
+@pytest.fixture(scope="module", autouse=True)
+def published() -> Iterator[dict[str, Any]]:
     """A server whose port is published on all addresses of the host, as the engine does by default."""
     image = on_host("docker images --quiet --filter reference='*/redis' | head -n 1", HOST).strip()
     name = f"probe-{secrets.token_hex(4)}"
@@ -46,10 +46,18 @@ def container() -> Iterator[dict[str, Any]]:
         on_host(f"docker rm --force {name}", HOST)
 
 
+@pytest.fixture(scope="module")
+def hidden() -> dict[str, Any]:
+    """A container of a stack that publishes nothing."""
+    (name,) = on_host("docker ps --quiet --filter label=ops.seisei.stack=www", HOST).split()
+    found: dict[str, Any] = json.loads(on_host(f"docker inspect {name}", HOST))[0]
+    return found
+
+
 @pytest.fixture
-def inner_address(container: dict[str, Any]) -> Iterator[str]:
-    """The container's own address, with a way to it for the neighbour, who has the host as a router."""
-    address: str = container["NetworkSettings"]["IPAddress"]
+def inner_address(hidden: dict[str, Any]) -> Iterator[str]:
+    """Its own address, with a way to it for the neighbour, who takes the host for a router."""
+    address: str = hidden["NetworkSettings"]["Networks"]["edge"]["IPAddress"]
     on_host(f"ip route add {address}/32 via {ADDRESSES[HOST]}", NEIGHBOUR)
     yield address
     on_host(f"ip route del {address}/32", NEIGHBOUR)
@@ -57,24 +65,25 @@ def inner_address(container: dict[str, Any]) -> Iterator[str]:
 
 def seen_by_neighbour(inner_address: str) -> dict[str, bool]:
     return {
-        "the published port": answers(ADDRESSES[HOST], PORT, asked_from=NEIGHBOUR),
-        "the container itself": answers(inner_address, INNER, asked_from=NEIGHBOUR),
+        "a published port": answers(ADDRESSES[HOST], PORT, asked_from=NEIGHBOUR),
+        "a container that publishes nothing": answers(inner_address, HIDDEN_PORT, asked_from=NEIGHBOUR),
         "the edge": answers(ADDRESSES[HOST], OPEN_IN_LIST, asked_from=NEIGHBOUR),
     }
 
 
-CLOSED = {"the published port": False, "the container itself": False, "the edge": True}
+CLOSED = {"a published port": False, "a container that publishes nothing": False, "the edge": True}
 
 
 def test_a_neighbour_reaches_what_the_list_opens_and_no_container_beside(inner_address: str) -> None:
     assert seen_by_neighbour(inner_address) == CLOSED
 
 
-def test_programs_of_the_host_and_containers_are_not_hindered(container: dict[str, Any]) -> None:
+def test_programs_of_the_host_and_containers_are_not_hindered(
+    published: dict[str, Any], hidden: dict[str, Any]
+) -> None:
     assert answers("127.0.0.1", PORT, asked_from=HOST)
-    assert answers(container["NetworkSettings"]["IPAddress"], INNER, asked_from=HOST)
-    (web,) = on_host("docker ps --quiet --filter label=ops.seisei.stack=www", HOST).split()
-    assert answers(ADDRESSES[NEIGHBOUR], OPEN_IN_LIST, asked_from=HOST, within=web), "a container's way out"
+    assert answers(published["NetworkSettings"]["IPAddress"], INNER, asked_from=HOST)
+    assert answers(ADDRESSES[NEIGHBOUR], OPEN_IN_LIST, asked_from=HOST, within=hidden["Id"]), "a container's way out"
 
 
 def test_without_the_chain_all_is_open_and_provisioning_sees_and_mends_it(inner_address: str) -> None:

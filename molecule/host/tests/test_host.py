@@ -51,6 +51,17 @@ def test_only_what_was_allowed_is_answered(listener: int) -> None:
     assert knock(listener) == {CLOSED: "dropped", FROM_ELSEWHERE: "dropped", OPEN: "open"}[listener]
 
 
+def test_ports_that_containers_publish_are_opened_by_the_same_list(host: Host) -> None:
+    """With an engine it is seen from a neighbour, in tests/lab; here, that an opening keeps its sources."""
+    chain = host.check_output("nft list chain inet seisei forward")
+    assert "hook forward" in chain
+    assert "policy drop" in chain
+    sent_on = f"meta l4proto tcp ct status dnat ct original proto-dst {FROM_ELSEWHERE} accept"
+    assert [line.strip() for line in chain.splitlines() if str(FROM_ELSEWHERE) in line] == [
+        f"ip saddr 192.0.2.0/24 {sent_on}"
+    ]
+
+
 def test_ssh_is_answered_and_https_has_nobody_yet() -> None:
     assert knock(22) == "open"
     assert knock(443) == "refused"
