@@ -26,11 +26,6 @@ class Healthcheck:
     start_period: float = 0
     start_interval: float = 5
 
-    @property
-    def disabled(self) -> bool:
-        """Whether nobody asks."""
-        return self.test == NONE
-
 
 def _test(node: Node) -> tuple[str, ...]:
     if node.value == "NONE":
@@ -54,20 +49,16 @@ def _required(node: Node) -> bool:
 # The engine refuses times below a millisecond.
 _time = at_least(0.001, Node.seconds, "1ms")
 HEALTH_KEYS = Keys(
-    Key("test", "text | list", "The command; a text is run by the image's shell, NONE switches the check off", _test),
+    Key("test", "text | list", "The command; a text is run by the image's shell, NONE switches the check off", _test,
+        note="Compose would run the text NONE as a command."),
     Key("interval", "duration", "Time between two checks", _time, default="30s"),
     Key("timeout", "duration", "After which a check has failed", _time, default="30s"),
-    Key(
-        "retries",
-        "number",
-        "Failures in a row that make it unhealthy",
-        lambda node: node.integer(3, least=1),
-        default="3",
-    ),
+    Key("retries", "number", "Failures in a row that make it unhealthy", lambda node: node.integer(3, least=1),
+        default="3"),
     Key("start_period", "duration", "Time to start in, when failures do not count", Node.seconds, default="0s"),
     Key("start_interval", "duration", "Time between two checks meanwhile", _time, default="5s"),
     Key("disable", "true | false", "No health check, by name", Node.boolean, default="false"),
-)
+)  # fmt: skip
 DEPENDENCY_KEYS = Keys(
     Key("condition", " | ".join(CONDITIONS), "What it waits for", lambda node: node.choice(CONDITIONS),
         default=STARTED),

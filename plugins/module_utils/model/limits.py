@@ -165,11 +165,16 @@ _CAPABILITY_DO = "write it as capabilities(7) does, such as NET_BIND_SERVICE"
 
 def security_opt(node: Node) -> tuple[str, ...]:
     """Read ``security_opt``. No new privileges stays, unless the contrary is named."""
-    found = tuple(item.text(pattern=_SECURITY, hint="an accepted option", do=_SECURITY_DO) for item in node.items())
-    said = tuple(NO_NEW_PRIVILEGES if option == "no-new-privileges" else option.replace("=", ":", 1)
-                 if option.startswith("no-new") else option for option in found if option)  # fmt: skip
+    read = (item.text(pattern=_SECURITY, hint="an accepted option", do=_SECURITY_DO) for item in node.items())
+    said = [_as_the_engine_says(option) for option in read if option]
     kept = () if any(option.startswith("no-new-privileges") for option in said) else (NO_NEW_PRIVILEGES,)
     return tuple(dict.fromkeys((*kept, *said)))
+
+
+def _as_the_engine_says(option: str) -> str:
+    if option == "no-new-privileges":
+        return NO_NEW_PRIVILEGES
+    return option.replace("=", ":", 1) if option.startswith("no-new-privileges") else option
 
 
 _SECURITY_DO = (

@@ -189,7 +189,15 @@ _SOURCES = {
 def _checked(node: Node, mount: Mount) -> Mount:
     if mount.kind == "bind" and mount.source:
         refuse_dangerous(node, mount.source, read_only=mount.read_only)
-    return replace(mount, target=posixpath.normpath(mount.target)) if mount.target else mount
+    return replace(mount, target=_placed(node, mount.target))
+
+
+def _placed(node: Node, path: str) -> str:
+    """A path in the container without detours."""
+    real = "/" + posixpath.normpath(path).lstrip("/") if path else ""
+    if real == "/":
+        node.reject("nothing can be mounted over the root", "name a path below it")
+    return real
 
 
 def tmpfs(node: Node) -> tuple[Mount, ...]:
@@ -202,7 +210,7 @@ def _tmpfs_mount(node: Node) -> Mount:
     path, _, options = node.text().partition(":")
     if not re.fullmatch(_TARGET, path):
         node.reject(f"'{path}' is not an absolute path")
-    mount = Mount("tmpfs", posixpath.normpath(path) if path else "")
+    mount = Mount("tmpfs", _placed(node, path))
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
         if key == "size":
@@ -234,7 +242,7 @@ def _file(node: Node, kind: str, folder: str) -> FileMount:
         source = target = node.text()
     if not source:
         node.reject(f"a {kind} needs a source")
-    return FileMount(kind, source, posixpath.normpath(posixpath.join(folder, target)) if target else "")
+    return FileMount(kind, source, _placed(node, posixpath.join(folder, target)) if target else "")
 
 
 def refuse_same_place(node: Node, mounts: tuple[Mount, ...], placed: tuple[FileMount, ...]) -> None:

@@ -42,7 +42,7 @@ def networks(node: Node) -> tuple[Attachment, ...]:
 
 def extra_hosts(node: Node) -> tuple[str, ...]:
     """Read ``extra_hosts`` as ``name:address``, an IPv6 address without its brackets."""
-    return tuple(f"{name}:{_host_address(place, address)}" for place, name, address in _hosts(node))
+    return tuple(_host(place, name, address) for place, name, address in _hosts(node))
 
 
 def _hosts(node: Node) -> Iterator[tuple[Node, str, str]]:
@@ -58,11 +58,13 @@ def _hosts(node: Node) -> Iterator[tuple[Node, str, str]]:
         yield item, name, address
 
 
-def _host_address(node: Node, text: str) -> str:
+def _host(node: Node, name: str, text: str) -> str:
     address = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not name:
+        node.reject("names no host", f"write name=10.0.0.1, name=[::1] or name={HOST_GATEWAY}")
     if address != HOST_GATEWAY and not _is_address(address):
         node.reject(f"'{text}' is not an address", f"write name=10.0.0.1, name=[::1] or name={HOST_GATEWAY}")
-    return address
+    return f"{name}:{address}"
 
 
 def resolvers(node: Node) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def ports(node: Node) -> tuple[Port, ...]:
     for item in node.items():
         read = (_long_port(item),) if isinstance(item.value, Mapping) else _short_ports(item)
         for port in read:
-            if any(port.collides(other) for other in found):
+            if port.published and any(port.collides(other) for other in found):
                 item.reject(f"port {port.published}/{port.protocol} is published twice", "publish it once")
             found.append(port)
     return tuple(found)

@@ -39,7 +39,11 @@ def pairs(node: Node) -> dict[str, str]:
                 item.reject(f"'{key}' has no value", f"write {key}=value: nothing is taken from the operator's shell")
             found[key] = value
         return found
-    return {key: scalar(value) for key, value in node.mapping().items()}
+    entries = node.mapping()
+    for name, entry in entries.items():
+        if not name or "=" in name:
+            entry.reject(f"'{name}' is not a name", "write it without '='")
+    return {key: scalar(value) for key, value in entries.items()}
 
 
 def scalar(node: Node) -> str:
