@@ -32,7 +32,7 @@ def test_an_empty_document_is_an_empty_mapping() -> None:
         ("a: 1\nb: 2\na: 3\n", "f.yml:3", "'a' stands twice"),
         ("a: [1\nb: 2\n", "f.yml:2", "is not YAML"),
         ("a: 1\n\tb: 2\n", "f.yml:2", "is not YAML"),
-        ("a: !secret x\n", "f.yml:1", "is not YAML"),
+        ("a: !secret x\n", "f.yml:1", "the tag !secret is not accepted"),
     ],
 )
 def test_what_is_not_yaml_is_told_with_its_line(text: str, where: str, what: str) -> None:
