@@ -1,7 +1,8 @@
 """Write every generated file, or part of one, anew; with --check only say which are out of date.
 
 Runbooks and their index come from front matter and playbooks; docs/stack-file.md and the end of
-roles/stacks/meta/argument_specs.yml from the declared keys in plugins/module_utils/model/.
+roles/stacks/meta/argument_specs.yml from the declared keys in plugins/module_utils/model/;
+docs/compose-differences.md from tests/differential/declared.yml.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from plugins.module_utils.model.errors import OpsError
 from plugins.plugin_utils.generated import ROOT, generated_files
+from tests.differential.declared import page
 
 
 def main() -> int:
@@ -22,7 +24,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
     check = parser.parse_args().check
     wrong = stale = 0
-    for name, render in generated_files().items():
+    for name, render in {**generated_files(), "docs/compose-differences.md": page}.items():
         path = ROOT / name
         try:
             wanted = render()

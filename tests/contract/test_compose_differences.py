@@ -6,7 +6,7 @@ from tests.differential.declared import KINDS, PAGE, declared, page
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run .venv/bin/python bin/render_compose_differences.py"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run .venv/bin/python bin/render.py"
 
 
 def test_every_difference_is_argued_once() -> None:
