@@ -24,10 +24,9 @@ import yaml
 from plugins.module_utils.gateway.engine import Engine
 from plugins.module_utils.gateway.stack_file import read_text
 from plugins.module_utils.model.container import WantedContainer
-from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.interpolation import interpolate
-from plugins.module_utils.model.stack import Stack, parse_stack, with_release
+from plugins.module_utils.model.stack import Stack, parse_tree, with_release
 from plugins.module_utils.plan.containers import wanted_container
 from tests.lab.procedure_parts import ROOT, ssh_words
 
@@ -104,13 +103,17 @@ class Oracle:
 
     def compare(self, case: Case) -> dict[str, Pair]:
         """Both make the containers of a case. Raises OpsError when our language, Compose or the engine refuses."""
+        tree = self._tree(case)
+        overrides = self._overrides(tree)
+        self._compose(case, overrides)
+        stack = parse_tree(_ours(case, tree, overrides), case.path.name)
+        return {name: self._pair(case, stack, name) for name in case.services}
+
+    def _tree(self, case: Case) -> dict[str, Any]:
         document = read_text(case.path.read_text(), case.path.name)
         tree = with_release(interpolate(document, self.variables), RELEASE)
         document.finish()
-        overrides = self._overrides(tree)
-        self._compose(case, overrides)
-        stack = parse_stack(Node(_ours(case, tree, overrides), case.path.name, (), document.lines))
-        return {name: self._pair(case, stack, name) for name in case.services}
+        return dict(tree)
 
     def _image(self, reference: str) -> tuple[str, Mapping[str, Any]]:
         repository = reference.rpartition(":")[0]
@@ -160,40 +163,26 @@ class Oracle:
             raise OpsError(f"Compose refuses it: {done.stderr.strip()[-400:]}", where=case.path.name)
 
     def _pair(self, case: Case, stack: Stack, name: str) -> Pair:
-        service = stack.services[name]
-        reference, image = self._image(service.image)
-        marks = dict.fromkeys(stack.secrets, MARK)
-        digest = reference.partition("@")[2]
-        wanted = wanted_container(stack, service, environment="differential", digest=digest, secret_marks=marks)
+        reference, image = self._image(stack.services[name].image)
+        wanted = _wanted(stack, name, reference.partition("@")[2])
         self.engine.create(wanted)
         ours, compose = (self.engine.inspect(one) or {} for one in (wanted.name, f"{case.name}-{name}-1"))
         return Pair(wanted, ours, compose, image)
 
     def place_files(self, everything: list[Case]) -> None:
         """Files where configs and secrets would lie: the engine refuses to mount what is not there."""
-        sources = set()
-        for case in everything:
-            document = read_text(case.path.read_text(), case.path.name)
-            tree = with_release(interpolate(document, self.variables), RELEASE)
-            try:
-                stack = parse_stack(Node(_ours(case, tree, {}), case.path.name))
-            except OpsError:
-                continue  # its own tests say so
-            for service in stack.services.values():
-                wanted = wanted_container(
-                    stack,
-                    service,
-                    environment="differential",
-                    digest="sha256:0",
-                    secret_marks=dict.fromkeys(stack.secrets, MARK),
-                )
-                sources |= {
-                    mount["Source"]
-                    for mount in wanted.payload["HostConfig"].get("Mounts", ())
-                    if mount["Source"].startswith(_HOSTS_PLACES)
-                }
-        folders = {str(Path(source).parent) for source in sources}
-        self.on_host(f"mkdir -p {' '.join(sorted(folders))} && touch {' '.join(sorted(sources))}")
+        sources = sorted(source for case in everything for source in self._files(case))
+        folders = sorted({str(Path(source).parent) for source in sources})
+        self.on_host(f"mkdir -p {' '.join(folders)} && touch {' '.join(sources)}")
+
+    def _files(self, case: Case) -> set[str]:
+        try:
+            stack = parse_tree(_ours(case, self._tree(case), {}), case.path.name)
+        except OpsError:
+            return set()  # its own tests say so
+        made = (_wanted(stack, name, "sha256:0").payload["HostConfig"] for name in case.services)
+        sources = (mount["Source"] for config in made for mount in config.get("Mounts", ()))
+        return {source for source in sources if source.startswith(_HOSTS_PLACES)}
 
     def clear(self) -> None:
         """Take away what this test made, or an earlier one that was cut off."""
@@ -206,6 +195,16 @@ class Oracle:
             list(pool.map(api.remove_network, networks))
             list(pool.map(api.remove_volume, volumes))
         self.on_host(f"rm -rf {' '.join(f'{place}/{PREFIX}*' for place in _HOSTS_PLACES)}")
+
+
+def _wanted(stack: Stack, service: str, digest: str) -> WantedContainer:
+    return wanted_container(
+        stack,
+        stack.services[service],
+        environment="differential",
+        digest=digest,
+        secret_marks=dict.fromkeys(stack.secrets, MARK),
+    )
 
 
 def _ours(case: Case, tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
