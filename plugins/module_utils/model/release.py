@@ -44,6 +44,12 @@ def release_from(record: Mapping[str, Any]) -> Release:
 
     Raises OpsError when the record lacks a field.
     """
+    if not isinstance(record.get("secrets", {}), Mapping):
+        raise OpsError(
+            "the release record was written before each secret had a fingerprint of its own",
+            where=f"record {record.get('number', '?')} of {record.get('stack', '?')}",
+            do="take /var/lib/seisei/stacks/<stack> and its containers away, and converge; volumes stay",
+        )
     try:
         return Release(**{name: record[name] for name in Release.__dataclass_fields__})
     except KeyError as error:

@@ -127,3 +127,8 @@ def test_a_value_that_was_rotated_away_is_todays() -> None:
 def test_a_secret_without_any_value_here_is_refused(today: dict[str, str]) -> None:
     with pytest.raises(OpsError, match=r"this host has no value of KEY any more.*converge the host"):
         with_secrets_at_hand(release(1), {"OTHER.s"}, today)
+
+
+def test_a_record_of_an_earlier_version_says_what_to_do() -> None:
+    with pytest.raises(OpsError, match=r"record 1 of shop: the release record was written before .* and converge"):
+        release_from({**release(1).as_dict(), "secrets": "0123"})
