@@ -115,14 +115,3 @@ def _bytecode(source: bytes, name: str) -> bytes:
 
 def _age(path: Path) -> float:
     return -path.stat().st_mtime
-
-
-def _copy(source: Path, target: Path, module: str) -> None:
-    """Each file whole or not at all: others may be looking."""
-    for path in source.glob(f"{_FAMILY}.{module}-*"):
-        if path.suffix == ".lock" or path.name.endswith("-part") or (target / path.name).exists():
-            continue
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = target / f".{path.name}.{os.getpid()}"
-        shutil.copyfile(path, partial)
-        partial.rename(target / path.name)
