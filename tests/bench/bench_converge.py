@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.converge_estate import ADDRESS, HOST, PEER_IMAGE, PROJECTS, STACKS, Estate, containers
-from tests.bench.converge_figures import aims, medians, peaks, picture, table
+from tests.bench.converge_figures import aims, medians, peaks, phases, picture, table
 from tests.lab.procedure_parts import ROOT, ssh_words
 
 HERE = Path(__file__).resolve().parent
@@ -58,11 +58,12 @@ def on_host(command: str, text: str = "") -> str:
 
 
 class Bench:
-    """The measurement: ``samples`` grow by name."""
+    """The measurement: ``samples`` grow by name, ``profiles`` by phase (ms)."""
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.samples: dict[str, list[float]] = {}
+        self.profiles: dict[str, list[float]] = {}
 
     # -- the ways --------------------------------------------------------------------------------------------------
 
@@ -89,6 +90,13 @@ class Bench:
         script = (HERE / "on_host_compose.py").read_text(encoding="utf-8")
         return float(on_host(f"python3 - {verb} {PROJECTS}", script))
 
+    def profile(self) -> None:
+        """Ours with nothing to change, phase by phase."""
+        began = time.time()
+        text = self._play("playbooks/converge.yml", settings={"ANSIBLE_DEBUG": "1"})
+        for phase, milliseconds in phases(text, began, time.time()).items():
+            self.profiles.setdefault(phase, []).append(milliseconds)
+
     def _play(self, playbook: str, *words: str, settings: Mapping[str, str] | None = None) -> str:
         return run([tool("ansible-playbook"), playbook, *words], folder=self.estate.root, settings=settings)
 
@@ -112,6 +120,7 @@ class Bench:
     def prepare(self) -> None:
         """From a bare host to one on which every way has run once."""
         self._play("playbooks/provision.yml")
+        self._play("empty_host.yml")
         on_host("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y docker-compose")
         on_host(f"install -m 0755 /dev/stdin {PEAK}", (HERE / "on_host_peak.py").read_text(encoding="utf-8"))
         self.converge()
@@ -136,6 +145,7 @@ class Bench:
         unchanged(self.converge())
         self.timed("ping_s", self.ping)
         self.timed("noop_s", self.converge)
+        self.profile()
 
     def weigh(self) -> None:
         """The memory of our module: once with nothing to change, once with everything to do."""
@@ -161,8 +171,8 @@ class Bench:
         on_host("DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y docker-compose >/dev/null")
 
 
-def measure(rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """All samples by name, and the versions of what was compared; the host is left clean whatever happens.
+def measure(rounds: int) -> tuple[Bench, dict[str, str]]:
+    """The measurement taken, and the versions of what was compared; the host is left clean whatever happens.
 
     Raises Failed when a way does not work.
     """
@@ -176,7 +186,7 @@ def measure(rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:
             bench.clear()
             bench.stock()
             bench.timed("stock_plain_noop_s", bench.stock_plain)
-            return bench.samples, versions()
+            return bench, versions()
         finally:
             bench.leave()
 
@@ -196,10 +206,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run([sys.executable, "molecule/lab", "up", "--role-host"])
-        samples, versions_told = measure(options.rounds)
+        bench, compared = measure(options.rounds)
     except (Failed, subprocess.TimeoutExpired) as error:
         print(f"converge: {error}", file=sys.stderr)
         return 2
+    samples, profile = bench.samples, medians(bench.profiles)
     figures = medians(samples) | peaks({"module_rss_mb": samples["module_rss_mb"]})
     held = aims(figures)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
@@ -207,13 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **figures,
         "stacks": len(STACKS),
         "containers": containers(),
-        "versions": versions_told,
+        "versions": compared,
         "aims": [aim.as_dict() for aim in held],
         "samples": samples,
+        "phases_ms": profile,
     }
     RESULT.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     RESULT.with_suffix(".svg").write_text(picture(figures), encoding="utf-8")
-    print("\n".join(["", *table(figures, samples), "", f"{RESULT.relative_to(ROOT)}, and .svg beside it"]))
+    print("\n".join(["", *table(figures, samples, profile), "", f"{RESULT.relative_to(ROOT)}, and .svg beside it"]))
     return 0 if all(aim.holds for aim in held) else 1
 
 

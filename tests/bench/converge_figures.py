@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -64,8 +65,8 @@ def aims(figures: Mapping[str, float]) -> list[Aim]:
     ]
 
 
-def table(figures: Mapping[str, float], samples: Samples) -> list[str]:
-    """A line for each figure and each aim, for people."""
+def table(figures: Mapping[str, float], samples: Samples, profile: Mapping[str, float]) -> list[str]:
+    """A line for each figure, each aim and each phase (ms), for people."""
     rows = [
         f"{name:<19} {figures[name]:8.3f} {_UNITS.get(name, 's'):<2}  {_spread(samples[name]):<17} {meaning}"
         for name, meaning in MEANINGS.items()
@@ -74,11 +75,41 @@ def table(figures: Mapping[str, float], samples: Samples) -> list[str]:
         f"{'holds ' if aim.holds else 'MISSED'}  {aim.name}: {aim.figure:.3f} against {aim.limit:.3f}"
         for aim in aims(figures)
     ]
-    return [*rows, "", *held]
+    spent = [f"{milliseconds:6.0f} ms  {phase}" for phase, milliseconds in profile.items()]
+    return [*rows, "", *held, "", "where the time of noop_s goes", *spent]
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{min(values):.3f} - {max(values):.3f}"
+
+
+# What a run with ANSIBLE_DEBUG says when a phase is over, the first time, in this order.
+_MARKS = {
+    "Python and Ansible start": "starting run",
+    "inventory, playbook, callbacks": "getting the remaining hosts",
+    "our actions and their model are loaded": "action.runbook'",
+    "the request is checked": "action.stacks'",
+    "stack files, secrets, digests": "ANSIBALLZ:",
+    "the payload is sent": "Sent initial data",
+    "the module on the host": "stdout chunk",
+}
+_LAST = "the module and Ansible end"
+_LINE = re.compile(r"^\s*\d+ (?P<at>\d+\.\d+): (?P<said>.*)$", re.MULTILINE)
+
+
+def phases(text: str, began: float, ended: float) -> dict[str, float]:
+    """Milliseconds of each phase of a run that said this, by the clock of ``began`` and ``ended``; they add up.
+
+    A mark that this version of Ansible does not know makes its phase part of the next.
+    """
+    said = [(float(line["at"]), line["said"]) for line in _LINE.finditer(text)]
+    found: dict[str, float] = {}
+    since = began
+    for name, words in _MARKS.items():
+        at = next((at for at, line in said if at >= since and words in line), None)
+        if at is not None:
+            found[name], since = round((at - since) * 1000), at
+    return found | {_LAST: round((ended - since) * 1000)}
 
 
 _BAR, _LEFT, _WIDTH = 26, 170, 520

@@ -9,7 +9,7 @@ import pytest
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.stack import parse_stack
 from tests.bench import converge_estate
-from tests.bench.converge_figures import MEANINGS, Aim, aims, medians, peaks, picture, table
+from tests.bench.converge_figures import MEANINGS, Aim, aims, medians, peaks, phases, picture, table
 
 GOOD = {
     "ping_s": 0.6,
@@ -54,9 +54,26 @@ def test_an_aim_is_told_with_its_limit() -> None:
 
 
 def test_the_table_tells_every_figure_and_every_aim() -> None:
-    lines = "\n".join(table(GOOD, {name: [value, value] for name, value in GOOD.items()}))
+    lines = "\n".join(table(GOOD, {name: [value, value] for name, value in GOOD.items()}, {"start": 300}))
     assert [name for name in MEANINGS if name not in lines] == []
     assert lines.count("holds") == len(aims(GOOD))
+
+
+def test_phases_end_where_a_run_first_says_so_and_add_up() -> None:
+    text = "\n".join(
+        (
+            " 11 100.300: starting run",
+            "not a mark: starting run",
+            " 11 100.500: getting the remaining hosts for this loop",
+            " 12 100.700: ANSIBALLZ: using cached module: x",
+            " 12 100.800: Sent initial data (10 bytes)",
+            " 12 101.000: stdout chunk (state=3):",
+            " 12 101.050: stdout chunk (state=3):",
+        )
+    )
+    spent = phases(text, 100.0, 101.2)
+    assert list(spent.values()) == [300, 200, 200, 100, 200, 200]
+    assert "the request is checked" not in spent
 
 
 def test_the_picture_is_xml_with_a_bar_for_each_time() -> None:
