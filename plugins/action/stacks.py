@@ -20,17 +20,28 @@ class ActionModule(EstateAction):
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
         asked = self.arguments
+        self._refuse_what_does_not_fit(asked)
         names = asked.get("only") or stack_names()
         shared = {"only": names, "environment_name": self.environment.name}
         if asked.get("mode") == "drift":
             return self.run_module("stacks", {**shared, "mode": "drift"})
         if name := asked.get("apply_plan"):
             return self._apply(name, shared)
-        result = self.run_module("stacks", {**shared, **self._declared(names)})
-        if name := asked.get("save_plan"):
-            self._save(name, result)
-        result.pop("saved", None)
+        given = {**shared, **self._declared(names)}
+        result = self.run_module("stacks", given)
+        seen = result.pop("seen", {})
+        if (name := asked.get("save_plan")) and not result.get("failed"):
+            result["display"] = [*result.get("display", ()), self._save(name, given, seen, result)]
         return result
+
+    def _refuse_what_does_not_fit(self, asked: dict[str, Any]) -> None:
+        """Before anything happens: a plan that was to be read first must not be carried out instead."""
+        said = [name for name in ("save_plan", "apply_plan") if asked.get(name)]
+        said += ["mode=drift"] if asked.get("mode") == "drift" else []
+        if len(said) > 1:
+            raise OpsError(f"{' and '.join(said)} do not go together", where=f"-e {said[0]}", do="say one of them")
+        if asked.get("save_plan") and not self._task.check_mode:
+            raise OpsError("a plan is saved by a rehearsal", where="-e save_plan", do="add --check --diff")
 
     def _declared(self, names: list[str]) -> dict[str, Any]:
         with ThreadPoolExecutor() as pool:
@@ -46,17 +57,12 @@ class ActionModule(EstateAction):
             "registry_auth": self.registry_auth(),
         }
 
-    def _save(self, name: str, result: dict[str, Any]) -> None:
-        if not self._task.check_mode:
-            raise OpsError("a plan is saved by a rehearsal", where="-e save_plan", do="add --check --diff")
-        if not result.get("failed"):
-            path = plan_file(ROOT, name, self._host)
-            save_plan(path, self._host, self.environment.name, result)
-            shown = path.relative_to(ROOT)
-            result["display"] = [
-                *result.get("display", ()),
-                f"plan saved: {shown}; apply it with converge.yml -e apply_plan={name}",
-            ]
+    def _save(self, name: str, given: dict[str, Any], seen: dict[str, Any], result: dict[str, Any]) -> str:
+        """Keep the plan; the line that says where. What was sent comes from here, what was seen from the host."""
+        path = plan_file(ROOT, name, self._host)
+        kept = {"stacks": given["stacks"], "declared": given["declared"], "lines": result["plan"], **seen}
+        save_plan(path, self._host, self.environment.name, kept)
+        return f"plan saved: {path.relative_to(ROOT)}; apply it with converge.yml -e apply_plan={name}"
 
     def _apply(self, name: str, shared: dict[str, Any]) -> dict[str, Any]:
         plan = read_plan(plan_file(ROOT, name, self._host), self._host, self.environment.name)
@@ -68,10 +74,10 @@ class ActionModule(EstateAction):
             "declared": plan["declared"],
             "secrets": {stack: {name: secrets[name] for name in names} for stack, names in marks.items()},
             "registry_auth": self.registry_auth(),
-            "saved_plan": {key: plan[key] for key in ("secret_marks", "observed", "steps")},
+            "saved_plan": {key: plan[key] for key in ("secret_marks", "things", "steps")},
         }
         result = self.run_module("stacks", {**shared, **given})
-        result.pop("saved", None)
+        result.pop("seen", None)
         return result
 
     @property

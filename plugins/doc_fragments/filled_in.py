@@ -24,9 +24,9 @@ options:
     type: dict
     default: {}
   registry_auth:
-    description: Filled in by the action plugin. The registry login as the engine takes it.
-    type: dict
-    default: {}
+    description: Filled in by the action plugin. The registry login as the engine takes it, as JSON.
+    type: str
+    default: ''
   environment_name:
     description: Filled in by the action plugin.
     type: str

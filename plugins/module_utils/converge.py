@@ -28,7 +28,7 @@ class Wish:
     """What a run wants of a host.
 
     ``entries`` are stacks as the controller sent them, ``secrets`` their values by stack and name, ``declared`` the
-    names of all stacks of the estate; ``saved`` is a plan that was saved, without which one is made afresh.
+    names of all stacks of the estate; ``saved`` is what a rehearsal saw, when just its plan is wanted.
     """
 
     entries: Sequence[Mapping[str, Any]] = ()
@@ -43,15 +43,14 @@ class Wish:
 
 
 def rehearse(host: Host, wish: Wish) -> Result:
-    """What :func:`converge` would do now; ``saved`` in the result is all that it takes to do just that later.
+    """What :func:`converge` would do now; ``seen`` in the result, given back as ``saved``, has it do just that.
 
     Raises OpsError when a saved plan does not fit any more.
     """
     wanted, observed, planned = _plan(host, wish)
+    result = _told(planned)
     marks = {one.stack.name: dict(one.secret_marks) for one in wanted}
-    saved = {"stacks": list(wish.entries), "declared": list(wish.declared), "secret_marks": marks}
-    saved |= {"observed": host_marks(observed), "steps": [step.as_dict() for step in planned.steps]}
-    return {**_told(planned), "saved": saved}
+    return {**result, "seen": {"secret_marks": marks, "things": host_marks(observed), "steps": result["steps"]}}
 
 
 def converge(host: Host, wish: Wish) -> Result:
@@ -123,7 +122,7 @@ def _refuse_unless_as_saved(
         for name, mark in one.secret_marks.items()
         if saved["secret_marks"].get(one.stack.name, {}).get(name) != mark
     ]
-    changes = [*rotated, *since_saved(saved["observed"], host_marks(observed)), *other_steps(saved["steps"], planned)]
+    changes = [*rotated, *since_saved(saved["things"], host_marks(observed)), *other_steps(saved["steps"], planned)]
     if changes:
         raise OpsError(
             f"this host is not as it was when the plan was saved: {'; '.join(changes)}",

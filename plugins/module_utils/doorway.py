@@ -16,7 +16,7 @@ RELEASE_OPTIONS: dict[str, dict[str, Any]] = {
     "reason": {"type": "str", "default": ""},
     "entry": {"type": "dict"},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "registry_auth": {"type": "dict", "default": {}, "no_log": True},
+    "registry_auth": {"type": "str", "default": "", "no_log": True},
     "environment_name": {"type": "str", "default": ""},
     "requested_by": {"type": "str", "default": ""},
 }

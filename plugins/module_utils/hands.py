@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,10 @@ from .transaction import Host
 CERT_RESOLVER = "acme"
 
 
-def host_for(environment: str, auth: Mapping[str, str]) -> Host:
-    """This host, with its engine answering."""
+def host_for(environment: str, registry_auth: str = "") -> Host:
+    """This host, with its engine answering; ``registry_auth`` is JSON, as the controller sent it."""
     engine = Engine()
+    auth: dict[str, str] = json.loads(registry_auth) if registry_auth else {}
     runtime = ContainerRuntime(engine, environment, auth)
     return Host(engine, HostState(), HostSecrets(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
 

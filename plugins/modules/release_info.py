@@ -76,7 +76,7 @@ def main() -> None:
     )
     given = module.params
     with failures_told(module):
-        host = host_for(given["environment_name"], {})
+        host = host_for(given["environment_name"])
         stacks = [parse_tree(entry["tree"], entry["name"]) for entry in given["stacks"]]
         if given["history"]:
             rows = [row for stack in stacks for row in events(host, stack.name, given["most"])]

@@ -67,7 +67,7 @@ def main() -> None:
     )
     given = module.params
     with failures_told(module):
-        host = host_for(given["environment_name"], {})
+        host = host_for(given["environment_name"])
         exit_with(module, remove_stack(host, given["stack"], rehearsal=module.check_mode))
 
 

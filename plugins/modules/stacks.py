@@ -54,9 +54,9 @@ options:
     type: dict
     default: {}
   registry_auth:
-    description: Filled in by the action plugin. The registry login as the engine takes it.
-    type: dict
-    default: {}
+    description: Filled in by the action plugin. The registry login as the engine takes it, as JSON.
+    type: str
+    default: ''
   environment_name:
     description: Filled in by the action plugin.
     type: str
@@ -120,7 +120,7 @@ def main() -> None:
             "declared": {"type": "list", "elements": "str", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "saved_plan": {"type": "dict", "default": {}},
-            "registry_auth": {"type": "dict", "default": {}, "no_log": True},
+            "registry_auth": {"type": "str", "default": "", "no_log": True},
             "environment_name": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

@@ -6,6 +6,7 @@ An action derives from :class:`EstateAction` and implements :meth:`EstateAction.
 from __future__ import annotations
 
 import getpass
+import json
 import platform
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -147,10 +148,15 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         secret = self.environment.registry.password_secret
         return self.values([secret])[secret] if secret else ""
 
-    def registry_auth(self) -> dict[str, str]:
-        """The registry login as the engine takes it; empty without a login."""
+    def registry_auth(self) -> str:
+        """The registry login as the engine takes it, as JSON; empty without a login.
+
+        One text, because a module hides every value of an argument that is a secret, wherever it stands in its answer:
+        a user called ``ops`` would take the ``ops`` out of every line.
+        """
         registry = self.environment.registry
-        return {"username": registry.username, "password": self._registry_password} if registry.username else {}
+        login = {"username": registry.username, "password": self._registry_password}
+        return json.dumps(login) if registry.username else ""
 
     def digests(self, images: Iterable[str]) -> dict[str, str]:
         """The digest of every image, asked of the registry in parallel."""

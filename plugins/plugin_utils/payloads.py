@@ -31,6 +31,8 @@ from ansible.executor import module_common
 from ansible.release import __version__
 
 _MOST = 4  # of one module: people go back and forth between branches
+# A file that cannot be read or written; and Ansible's own form of a payload, which another version may have otherwise.
+_OF_ANSIBLE = (OSError, EOFError, UnpicklingError, AttributeError, TypeError)
 _FAMILY = "ansible_collections.seisei.ops.plugins.modules"
 
 
@@ -43,11 +45,11 @@ def kept(module: str, root: Path) -> Iterator[None]:
     here = Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache"
     there = root / "build" / "payloads" / module
     kept_as = there / fingerprint(module, root)
-    with contextlib.suppress(OSError, EOFError, UnpicklingError):
+    with contextlib.suppress(*_OF_ANSIBLE):
         _offer(kept_as, here, module)
     yield
     if not kept_as.exists():
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_OF_ANSIBLE):
             _keep(here, kept_as, module)
 
 

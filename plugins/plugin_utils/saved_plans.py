@@ -25,10 +25,10 @@ def plan_file(root: Path, name: str, host: str) -> Path:
     return root / "build" / "plans" / name / f"{host}.json"
 
 
-def save_plan(path: Path, host: str, environment: str, result: Mapping[str, Any]) -> None:
-    """Write what a rehearsal returned. It holds no secret value, but all that runs on the host: for its owner alone."""
-    about = {"format": FORMAT, "host": host, "environment": environment, "at": now(), "lines": result["plan"]}
-    write_file(path, json.dumps({**about, **result["saved"]}, indent=1, ensure_ascii=False), 0o600)
+def save_plan(path: Path, host: str, environment: str, plan: Mapping[str, Any]) -> None:
+    """Write a plan. It holds no secret value, but all that runs on the host: for its owner alone."""
+    about = {"format": FORMAT, "host": host, "environment": environment, "at": now()}
+    write_file(path, json.dumps({**about, **plan}, indent=1, ensure_ascii=False), 0o600)
 
 
 def read_plan(path: Path, host: str, environment: str) -> dict[str, Any]:

@@ -57,6 +57,9 @@ def test_a_plan_is_read_now_and_applied_later(checkout: Checkout) -> None:
     assert "there is no plan 'never' for production-1; there are: test" in nothing.text
     for_real = play("converge", *limit, "-e", "save_plan=test", checkout=checkout.root)
     assert "a plan is saved by a rehearsal. Next: add --check --diff" in for_real.text
+    both = play("converge", *limit, "-e", "apply_plan=test", "-e", "mode=drift", checkout=checkout.root)
+    assert "apply_plan and mode=drift do not go together" in both.text
+    assert on_host("docker inspect -f '{{.HostConfig.Memory}}' odoo18-redis").strip() == str(160 * 1024**2)
 
 
 # -- stacks that are not declared any more -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
@@ -176,8 +177,7 @@ def damage(engine: SimulatedEngine, draw: random.Random) -> None:
 
 
 def saved_by(host: Host, asked: Wish) -> Wish:
-    saved = rehearse(host, asked)["saved"]
-    return replace(asked, entries=saved["stacks"], declared=saved["declared"], saved=saved)
+    return replace(asked, saved=json.loads(json.dumps(rehearse(host, asked)["seen"])))
 
 
 def test_a_saved_plan_is_applied_as_it_was(tmp_path: Path) -> None:
