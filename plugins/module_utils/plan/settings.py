@@ -26,6 +26,7 @@ _SHM_SIZE = 64 * 1024**2
 _GRACE_S = 10
 
 # What no stack file can say, and a container made by hand may have: our word, and where the engine keeps it.
+# Not among them is what each daemon chooses for itself: the runtime, and the cgroup namespace.
 _NOBODY_SETS = {
     "privileged": ("HostConfig", "Privileged"),
     "pid": ("HostConfig", "PidMode"),
@@ -248,7 +249,7 @@ def _default_logging(daemon: Mapping[str, Any]) -> dict[str, str]:
 
 def _environment(config: Mapping[str, Any]) -> dict[str, str]:
     pairs = (str(entry).partition("=") for entry in config.get("Env") or ())
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, mark, value in pairs if mark}  # a bare name is a variable that was taken away
 
 
 def _beyond(found: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
