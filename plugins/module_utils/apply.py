@@ -39,6 +39,7 @@ def observe(host: Host, stacks: Collection[str] = ()) -> Observed:
     routes = host.files.all()
     return Observed(
         containers=host.engine.containers(),
+        daemon=host.engine.settings(),
         networks=host.engine.networks(),
         volumes=host.engine.volumes(),
         images=host.engine.images(),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 try:
@@ -21,6 +22,7 @@ from ..model.errors import OpsError
 from ..model.host import ObservedNetwork
 
 POLL_S = 0.1
+_SETTINGS = Path("/etc/docker/daemon.json")
 # What the engine calls a volume that nobody named.
 _UNNAMED = re.compile(r"[0-9a-f]{64}")
 
@@ -69,6 +71,15 @@ class Engine:
         try:
             return dict(self.api.inspect_container(name))
         except NotFound:
+            return None
+
+    def settings(self) -> dict[str, Any] | None:
+        """The engine's own settings, or None when they cannot be read."""
+        try:
+            return dict(json.loads(_SETTINGS.read_text()))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError):  # an engine that runs by settings which were broken since
             return None
 
     def inspect(self, name: str) -> dict[str, Any] | None:
@@ -341,7 +352,11 @@ def _observed(entry: Mapping[str, Any], image: Mapping[str, Any]) -> ObservedCon
         status=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
         exit_code=int(state.get("ExitCode", 0)),
-        networks={network: frozenset(endpoint.get("Aliases") or ()) for network, endpoint in attached.items()},
+        # Some engines add the short id to the names by themselves.
+        networks={
+            network: frozenset(endpoint.get("Aliases") or ()) - {entry["Id"][:12]}
+            for network, endpoint in attached.items()
+        },
         told=entry,
         image=image,
     )

@@ -39,6 +39,7 @@ class ObservedNetwork:
 class Observed:
     """A host as it is.
 
+    ``daemon`` are the engine's own settings (daemon.json), whose defaults stand in every container; None: not known.
     ``volumes`` maps a name to the stack that made it (empty: not ours); ``images`` are the pinned references present;
     ``configs`` tells for each file in place whether it still has the content its name says; ``secrets`` are the files
     in place per stack (``NAME.mark``); ``routes`` the edge's file per stack; ``live`` and ``standby`` the records of
@@ -46,6 +47,7 @@ class Observed:
     """
 
     containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
+    daemon: Mapping[str, Any] | None = None
     networks: Mapping[str, ObservedNetwork] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
     images: Set[str] = frozenset()

@@ -17,7 +17,7 @@ def host_marks(observed: Observed) -> dict[str, str]:
     Left out is what changes by itself: health, and which images lie there unused.
     """
     return {
-        **{f"container {name}": _container_mark(found) for name, found in observed.containers.items()},
+        **{f"container {name}": _container_mark(found, observed) for name, found in observed.containers.items()},
         **{f"network {name}": str(found.internal) for name, found in observed.networks.items() if found.stack},
         **{f"volume {name}": owner for name, owner in observed.volumes.items() if owner},
         **{f"config {path}": str(intact) for path, intact in observed.configs.items()},
@@ -28,9 +28,9 @@ def host_marks(observed: Observed) -> dict[str, str]:
     }
 
 
-def _container_mark(found: ObservedContainer) -> str:
+def _container_mark(found: ObservedContainer, observed: Observed) -> str:
     networks = {name: sorted(aliases) for name, aliases in found.networks.items()}
-    return fingerprint([found.running, networks, settings_of(found.told, found.image)])
+    return fingerprint([found.running, networks, settings_of(found.told, found.image, observed.daemon)])
 
 
 def since_saved(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -158,7 +158,9 @@ class _StackPlanner:
 
     def _differences(self, wanted: WantedContainer, found: ObservedContainer) -> list[str]:
         # An image that was never here has no defaults to compare with; its reference differs, which is reason enough.
-        return differences(settings_wanted(wanted.payload, found.image), settings_of(found.told, found.image))
+        daemon = self.observed.daemon
+        told = settings_of(found.told, found.image, daemon)
+        return differences(settings_wanted(wanted.payload, found.image, daemon), told)
 
     def _gone_accessories(self) -> Iterator[Step]:
         for found in self.observed.of_stack(self.stack.name):
@@ -209,8 +211,7 @@ class _StackPlanner:
         for network, aliases in sorted(wanted.networks.items()):
             if network not in found.networks:
                 yield self._attachment(part, "connect", wanted, network, "detached by hand", before)
-            elif missing := set(aliases) - found.networks[network]:
-                reason = f"it does not answer to {', '.join(sorted(missing))} there"
+            elif reason := _other_names(frozenset(aliases), found.networks[network]):
                 yield self._attachment(part, "reconnect", wanted, network, reason, before)
 
     def _attachment(
@@ -344,6 +345,13 @@ class _StackPlanner:
         path = secret_path(self.stack.name, *file.rsplit(".", 1))
         containers = self.observed.of_stack(self.stack.name)
         return any(mount.get("Source") == path for found in containers for mount in found.told.get("Mounts") or ())
+
+
+def _other_names(wanted: frozenset[str], found: frozenset[str]) -> str:
+    """How the names differ to which a container answers on a network; empty when they do not."""
+    if missing := wanted - found:
+        return f"it does not answer to {', '.join(sorted(missing))} there"
+    return f"it answers to {', '.join(sorted(found - wanted))} there as well" if found - wanted else ""
 
 
 def _why_not_running(found: ObservedContainer) -> str:
