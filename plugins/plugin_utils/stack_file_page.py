@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..module_utils.model.host_path import refused_paths
+from ..module_utils.model.host_path import allowed_paths
 from ..module_utils.model.ops import OPS_KEYS
 from ..module_utils.model.service_keys import SERVICE_KEYS, TOPICS
 from ..module_utils.model.stack_keys import STACK_KEYS
@@ -79,7 +79,7 @@ def _chapters() -> Iterator[tuple[str, str]]:
         yield f"A service: {_lower(topic)}", "\n\n".join(_section(key) for key in keys)
     yield "x-ops: what Compose cannot say", _ops()
     yield "Refused on purpose", _refusals()
-    yield "Host paths that are refused", _host_paths()
+    yield "Host paths that can be mounted", _host_paths()
 
 
 def _notation() -> str:
@@ -153,13 +153,12 @@ def _refusals() -> str:
 
 
 def _host_paths() -> str:
-    rows = [f"| `{path}` | {what} |" for path, what in refused_paths().items()]
+    rows = [f"| `{path}` | {how} |" for path, how in allowed_paths().items()]
     rest = (
-        "These, what lies below them, and what they lie in; the engine's socket wherever it is. Directories below"
-        " `/var/lib/seisei/edge` are the edge's and can be mounted. What else is below `/etc` and `/usr` can be mounted"
-        " read-only. Links on the host are not followed: who makes one there is root already."
+        "These and what lies below them. Every other is refused, for it could give the host away, and so is an engine's"
+        " socket wherever it is. Links on the host are not followed."
     )
-    return "\n".join([rest, "", "| path | what it is |", "|---|---|", *rows])
+    return "\n".join([rest, "", "| path | how |", "|---|---|", *rows])
 
 
 def _code_forms(forms: str) -> str:

@@ -1,4 +1,4 @@
-"""Paths of the host that a container may not have: who holds one of them holds the host (CIS 5.6, 5.20, 5.32)."""
+"""Paths of the host that a container may have. Who holds another one may hold the host, so it is refused (CIS 5.6)."""
 
 from __future__ import annotations
 
@@ -7,59 +7,46 @@ import re
 
 from .document import Node
 
-# What lies at or below these is refused, and so is what they lie in: /var would bring /var/lib/docker along.
-_REFUSED = {
-    "/proc": "the kernel's own view of every process",
-    "/sys": "the kernel's settings and devices",
-    "/dev": "the host's devices",
-    "/run": "sockets of the host, the engine's among them",
-    "/var/run": "sockets of the host, the engine's among them",
-    "/var/lib/docker": "the engine's own data",
-    "/var/lib/containerd": "the engine's own data",
-    "/var/lib/containers": "the engine's own data",
-    "/boot": "what the host starts from",
-    "/root": "the home of root, with its keys",
-    "/home": "the homes of the operators, with their keys",
-    "/etc/shadow": "the host's passwords",
-    "/etc/ssh": "the host's keys",
-    "/etc/sudoers": "who may become root",
-    "/etc/sudoers.d": "who may become root",
-    "/etc/docker": "the engine's settings",
-    "/var/lib/seisei": "our own records, locks and keys",
-}
-_ALLOWED = re.compile(r"/var/lib/seisei/edge/[^/]+(?:/.*)?")
+# These and what lies below them. Not /opt: the host runs programs from there, the engine's among them.
+_DATA = ("/srv", "/mnt", "/media", "/data", "/var/tmp")  # noqa: S108 - nothing is written there from here
+# These and what lies below them: nothing in them is anybody's own, but the host itself reads them.
+_PUBLIC = ("/etc/hosts", "/etc/localtime", "/etc/ssl/certs", "/etc/timezone", "/usr/share")
+_OF_THE_EDGE = re.compile(r"/var/lib/seisei/edge/[^/]+(?:/.*)?")
 _SOCKETS = re.compile(r"(?:docker|containerd|podman|crio|cri-dockerd|buildkitd)\.sock")
-# The host itself runs from here.
-_READ_ONLY = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64")
+_INSTEAD = "use a named volume, a config or a secret"
+_WHERE = f"keep data below {', '.join(_DATA)}; read-only there are {', '.join(_PUBLIC)}"
 
 
 def refuse_dangerous(node: Node, path: str, *, read_only: bool) -> None:
-    """Collect an error when a bind mount of ``path`` would give the host away. Links on the host are not followed."""
-    real = posixpath.normpath(re.sub(r"/+", "/", path))
+    """Collect an error when a bind mount of ``path`` could give the host away. Links on the host are not followed.
+
+    Directories of the edge pass: whose they are is known with the stack's name (see :func:`of_the_edge`).
+    """
+    real = _real(path)
     if _SOCKETS.fullmatch(posixpath.basename(real)):
-        node.reject(f"{path} is an engine's socket: who holds it is root of the host (CIS 5.32)", _DO)
-    elif not _ALLOWED.fullmatch(real) and (fault := _fault(real)):
-        node.reject(f"{path} gives the host away: {fault}", _DO)
-    elif not read_only and any(_within(real, folder) for folder in _READ_ONLY):
-        node.reject(f"{path} belongs to the host's own system", "mount it read-only: add :ro, or read_only: true")
+        node.reject(f"{path} is an engine's socket: who holds it is root of the host (CIS 5.32)", _INSTEAD)
+    elif _within(real, _PUBLIC):
+        if not read_only:
+            node.reject(f"{path} belongs to the host's own system", "mount it read-only: add :ro, or read_only: true")
+    elif not _within(real, _DATA) and not of_the_edge(path):
+        node.reject(f"{path} may give the host away: it is no directory for data (CIS 5.6)", f"{_INSTEAD}, or {_WHERE}")
 
 
-_DO = "use a named volume, a config or a secret"
+def of_the_edge(path: str) -> bool:
+    """Whether a path holds the routes of all stacks, or the keys of their certificates."""
+    return bool(_OF_THE_EDGE.fullmatch(_real(path)))
 
 
-def _fault(path: str) -> str:
-    for refused, what in _REFUSED.items():
-        if _within(path, refused):
-            return what
-        if _within(refused, path):
-            return f"{refused} lies in it, {what}"
-    return ""
+def _real(path: str) -> str:
+    """The path without detours."""
+    return posixpath.normpath(re.sub(r"/+", "/", path))
 
 
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _within(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def refused_paths() -> dict[str, str]:
-    """Every refused path and what it is, for the reference page."""
-    return {"/": "everything", **_REFUSED}
+def allowed_paths() -> dict[str, str]:
+    """Every path that can be mounted and how, for the reference page."""
+    ways = {**dict.fromkeys(_DATA, "for data"), **dict.fromkeys(_PUBLIC, "read-only")}
+    return {**ways, "/var/lib/seisei/edge/<directory>": "by the stack `edge` only"}

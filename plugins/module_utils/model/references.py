@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from .database import reject_unknown_references
 from .document import Node
 from .health import COMPLETED, HEALTHY, NONE
+from .host_path import of_the_edge
 from .service import Service
 
 if TYPE_CHECKING:
     from .stack import Stack
 
 _RELEASED_IMAGE = r":(\$\{RELEASE\}|sha-[0-9a-f]{7,40})$"
+_EDGE = "edge"
+# What a service's name ends in while a container stands beside the one in service, and what that container is.
+_BESIDE = {"-next": "replacement", "-replaced": "replacement", "-task": "task"}
 
 
 def check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
@@ -26,7 +30,9 @@ def check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
     services = keys["services"].mapping() if stack.services else {}
     for service in stack.services.values():
         node = services[service.name]
+        _check_own_name(stack, service, node)
         _check_names(stack, service, node, keys)
+        _check_edge(stack, service, node)
         _check_dependencies(stack, service, node)
         _check_release(stack, service, node)
     _check_ports(stack, services)
@@ -36,6 +42,23 @@ def check_references(stack: Stack, keys: Mapping[str, Node]) -> None:
 
 def _unreadable(keys: Mapping[str, Node], section: str) -> bool:
     return section in keys and not isinstance(keys[section].value, (Mapping, type(None)))
+
+
+def _check_own_name(stack: Stack, service: Service, node: Node) -> None:
+    for end, what in _BESIDE.items():
+        other = service.name.removesuffix(end)
+        if other != service.name and other in stack.services:
+            node.reject(f"the name is what a {what} of '{other}' is called", "name one of the two services otherwise")
+
+
+def _check_edge(stack: Stack, service: Service, node: Node) -> None:
+    """Only the edge has the certificates' keys, and the routes of everybody. A name that is missing is told before."""
+    for mount in service.mounts:
+        if mount.kind == "bind" and of_the_edge(mount.source) and stack.name not in ("", _EDGE):
+            node.child("volumes", None).reject(
+                f"{mount.source} belongs to the stack '{_EDGE}': keys of certificates and the routes of all stacks",
+                "take it away; routes are said under x-ops.routes",
+            )
 
 
 def _check_names(stack: Stack, service: Service, node: Node, keys: Mapping[str, Node]) -> None:

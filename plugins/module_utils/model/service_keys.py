@@ -105,8 +105,9 @@ TOPICS = {
         Key("volumes", "list",
             "Volumes and host paths, as name:/path[:ro,nocopy] or /host/path:/path[:ro,rslave], or mappings",
             mount.volumes, field="mounts", example='volumes: ["data:/data", "/etc/ssl/certs:/etc/ssl/certs:ro"]',
-            note="Volumes have a name. A host path must be there. Paths that give the host away are refused, the"
-                 " host's own system can be mounted read-only, and nothing is mounted shared (CIS 5.6, 5.20, 5.32).",
+            note="Volumes have a name. A host path must be there, and be a directory for data, or one of a few public"
+                 " ones, read-only: every other could give the host away. Nothing is mounted shared (CIS 5.6, 5.20,"
+                 " 5.32).",
             keys=mount.MOUNT_KEYS),
         Key("tmpfs", "text | list", "Memory as a file system: /path[:size=16m,mode=1777]", mount.tmpfs, field="mounts",
             example='tmpfs: ["/run:size=1m,mode=0755"]', default="64m at /tmp, while the root is read-only"),
@@ -148,8 +149,9 @@ TOPICS = {
         Key("security_opt", "list", "Options of the kernel's security modules", limits.security_opt,
             example='security_opt: ["apparmor=shop"]', default='["no-new-privileges:true"]',
             note="Compose: none. Hardened by CIS 5.26: `no-new-privileges:true` stays whatever else is named, unless"
-                 " `no-new-privileges:false` is. `seccomp=unconfined` and `apparmor=unconfined` can be named (CIS"
-                 " 5.2, 5.22); the check of the hosts then lists them. A profile of seccomp in a file is refused."),
+                 " `no-new-privileges:false` is. `seccomp=unconfined`, `apparmor=unconfined` and `label:disable` can be"
+                 " named (CIS 5.2, 5.3, 5.22); status.yml then lists them. So can a profile that the host has, as"
+                 " `apparmor=<profile>`, and SELinux's `label:…`. A profile of seccomp in a file is refused."),
     ),
     "What it may use": (
         Key("mem_limit", "size", "The most memory it may use", limits.memory, example="mem_limit: 1.5g",

@@ -18,6 +18,8 @@ from .vocabulary import EXTENSION
 RELEASE_MARK = "${RELEASE}"
 _STACK_NAME = r"[a-z0-9][a-z0-9-]*"
 _SECRET_NAME = r"[A-Z][A-Z0-9_]*"
+# What the engine means by these is a network of its own, or the host's.
+_NETWORKS_OF_THE_ENGINE = ("host", "bridge", "none", "default")
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,14 @@ def _network(stack: str, key: str, node: Node) -> Network:
     external, internal = found.get("external", False), found.get("internal", False)
     if external and internal:
         node.reject("whether an external network is internal is said where it is made", "take internal away")
-    return Network(found.get("name") or (key if external else f"{stack}_{key}"), external, internal)
+    name = found.get("name") or (key if external else f"{stack}_{key}")
+    if name in _NETWORKS_OF_THE_ENGINE:
+        place = node.child("name", None) if "name" in found else node
+        place.reject(
+            f"'{name}' is the engine's own network, no stack's (CIS 5.10, 5.30)",
+            "give it a name of its own under name:, or take it away: a service that names none is on its stack's",
+        )
+    return Network(name, external, internal)
 
 
 def _volume(stack: str, key: str, node: Node) -> Volume:

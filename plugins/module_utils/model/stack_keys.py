@@ -43,7 +43,7 @@ STACK_KEYS = Keys(
         example="networks: {backend: {internal: true}, edge: {external: true}}",
         note="The network `default` is there when a service names none."),
     Key("volumes", "mapping", "Its volumes, by name", keys=VOLUME_KEYS, named=True, example="volumes: {data: {}}",
-        note="They are data: no plan ever removes one."),
+        note="They are data: no convergence ever removes one; remove_stack.yml does, by the stack's name."),
     Key("configs", "mapping", "Its configs, by name", keys=CONFIG_KEYS, named=True,
         example="configs: {ca: {content: '${DATABASE_CA}'}}"),
     Key("secrets", "mapping", "Its secrets, by name, in capitals", keys=SECRET_KEYS, named=True,

@@ -98,6 +98,20 @@ def test_a_default_is_what_the_reference_says(key: Key) -> None:
     assert replace(written, memswap_limit=0) == left_out
 
 
+def test_the_edge_mounts_its_own_directories() -> None:
+    text = around('volumes: ["/var/lib/seisei/edge/acme:/data", "/var/lib/seisei/edge/dynamic/:/d:ro"]')
+    mounts = read_stack(text.replace("name: shop", "name: edge")).services["web"].mounts
+    assert [mount.source for mount in mounts] == ["/var/lib/seisei/edge/acme", "/var/lib/seisei/edge/dynamic/"]
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [("{}", "shop_default"), ("{internal: true}", "shop_default"), ("{external: true, name: edge}", "edge")],
+)
+def test_a_network_may_be_called_default_in_the_file(network: str, name: str) -> None:
+    assert read_stack(around("", declares=f"networks: {{default: {network}}}")).network_of("default") == name
+
+
 DECLARED = """  db: {image: r/db:1, healthcheck: {test: go}}
 networks: {edge: {}}
 volumes: {data: {}}
