@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .apply import new_release, stand_ready
 from .gateway.engine import TaskResult
 from .gateway.host_state import now
+from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
 from .model.release import Release
 from .model.stack import Stack
+from .plan.hardening import CHECKS, loosened
 from .plan.release import live_since, rollback_target, same_release, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
 from .transaction import Host, Receipt, Transaction
@@ -88,7 +90,8 @@ def _startable(host: Host, target: Release, live: Release) -> Release:
     found = with_secrets_at_hand(target, present, live.secrets)
     if found == target:
         return target
-    found = replace(found, number=host.state.next_number(target.stack), created_at=now())
+    number = host.state.next_number(target.stack)
+    found = replace(found, number=number, of=target.origin, created_at=now())
     host.state.add_record(found)
     return found
 
@@ -156,6 +159,7 @@ def status(host: Host, stack: Stack) -> dict[str, Any]:
         "since": live_since(host.state.history(name), state.live),
         "health": _health(stack, serving),
         "standby": host.state.record(name, state.standby).release if state.standby else "",
+        **_looseness(found),
     }
 
 
@@ -169,6 +173,18 @@ def _health(stack: Stack, states: Mapping[str, str]) -> str:
     if bad:
         return ", ".join(bad)
     return "healthy" if len(states) >= len(stack.services) else "missing containers"
+
+
+def _looseness(found: Iterable[ObservedContainer]) -> dict[str, Any]:
+    """Where containers are looser than the CIS benchmark: its items, each once and in its order, and what was seen."""
+    findings = [
+        (one.name, finding) for one in sorted(found, key=lambda one: one.name) for finding in loosened(one.told)
+    ]
+    items = {finding.item for _, finding in findings}
+    return {
+        "loosened": ", ".join(item for item in CHECKS if item in items),
+        "findings": [{"container": name, "item": finding.item, "what": finding.what} for name, finding in findings],
+    }
 
 
 def _live(host: Host, name: str) -> Release | None:

@@ -48,7 +48,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: One row a stack, or one an event; each with environment and host added by the action plugin.
+  description:
+    - One row a stack, or one an event; each with environment and host added by the action plugin.
+    - A stack's C(loosened) has the items of the CIS Docker Benchmark (section 5) at which any of its containers is
+      looser, and C(findings) each with its container and in words.
   returned: always
   type: list
   elements: dict

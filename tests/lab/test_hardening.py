@@ -8,7 +8,7 @@ import pytest
 
 from plugins.module_utils.plan.hardening import loosened
 
-from .procedure_parts import ADDRESSES, on_host
+from .procedure_parts import ADDRESSES, on_host, play
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("converged")]
 
@@ -30,6 +30,14 @@ def test_only_what_a_stack_file_names_is_loosened(host: str) -> None:
     assert len(told) >= FEWEST
     findings = {one["Name"].lstrip("/"): [str(finding) for finding in loosened(one)] for one in told}
     assert {name: found for name, found in findings.items() if found} == NAMED
+
+
+@pytest.mark.parametrize("host", ADDRESSES)
+def test_status_lists_what_is_loosened(host: str) -> None:
+    rows = {row["stack"]: row for row in play("status", "--limit", host).told(host)["rows"]}
+    assert {name: row["loosened"] for name, row in rows.items() if row["loosened"]} == {"edge": "5.8, 5.14"}
+    told = [f"{found['container']}: {found['item']} {found['what']}" for found in rows["edge"]["findings"]]
+    assert told == [f"{name}: {finding}" for name, found in NAMED.items() for finding in found]
 
 
 def test_a_container_made_by_hand_is_seen_to_be_loose() -> None:

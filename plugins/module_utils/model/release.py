@@ -15,7 +15,7 @@ class Release:
 
     ``number`` counts up per stack and host; ``digests`` maps a released service to its image digest; ``tree`` is the
     stack's definition at this release; ``secrets`` are the keyed fingerprints of the secret values it runs with, by
-    name. Times are UTC, ISO 8601.
+    name. ``of`` is the number of the record that this one repeats, 0 for a release of its own. Times are UTC, ISO 8601.
     """
 
     number: int
@@ -28,6 +28,12 @@ class Release:
     created_at: str
     by: str = ""
     why: str = ""
+    of: int = 0
+
+    @property
+    def origin(self) -> int:
+        """The number under which the release was first recorded: ``of`` names it in a record that repeats one."""
+        return self.of or self.number
 
     @property
     def short(self) -> str:

@@ -18,13 +18,16 @@ def was_live(history: History) -> set[int]:
     return {int(event["number"]) for event in history if event.get("outcome") == DEPLOYED and "number" in event}
 
 
-def trail(history: History) -> list[int]:
-    """The numbers that led to the live release, oldest first: a deploy adds one, a rollback takes off what it left."""
+def trail(history: History, origins: Mapping[int, int]) -> list[int]:
+    """The numbers that led to the live release, oldest first: a deploy adds one, a rollback takes off what it left.
+
+    ``origins`` leads from a record that repeats another to that one: it is the same step of the way.
+    """
     path: list[int] = []
     for event in history:
         if event.get("outcome") != DEPLOYED or "number" not in event:
             continue
-        number = int(event["number"])
+        number = origins.get(int(event["number"]), int(event["number"]))
         path = path[: path.index(number)] if number in path else path
         path.append(number)
     return path
@@ -39,16 +42,18 @@ def rollback_target(
     over: going back never leads to what somebody went back from.
     Raises OpsError when there is none, naming those there are.
     """
-    good = [r for r in records if r.number in was_live(history) - set(state.bad) - {state.live}]
+    origins = {r.number: r.origin for r in records}
+    live = origins.get(state.live, state.live)
+    good = [r for r in records if r.number in was_live(history) - set(state.bad) and r.origin != live]
     if release:
         found = [r for r in good if r.release.startswith(release)]
         if found:
             return found[-1]
     else:
-        path = trail(history)
-        before = path[: path.index(state.live)] if state.live in path else path
-        by_number = {r.number: r for r in good}
-        earlier = [by_number[number] for number in before if number in by_number]
+        path = trail(history, origins)
+        before = path[: path.index(live)] if live in path else path
+        newest = {r.origin: r for r in good}
+        earlier = [newest[number] for number in before if number in newest]
         if 1 <= steps <= len(earlier):
             return earlier[-steps]
     asked = f"at {release}" if release else f"{steps} step{'s' * (steps != 1)} back"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.model.container import ObservedContainer
+from plugins.module_utils.model.stack import parse_tree
 from plugins.module_utils.plan.hardening import CHECKS, loosened
+from plugins.module_utils.release import status
+from plugins.module_utils.transaction import Host
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "hardening.md"
 
@@ -166,6 +172,34 @@ def test_findings_stand_in_the_order_of_the_benchmark() -> None:
     given = container()
     given["HostConfig"] |= {"PidsLimit": 0, "Privileged": True, "Memory": 0}
     assert [finding.item for finding in loosened(given)] == ["5.5", "5.11", "5.29"]
+
+
+def test_status_has_the_items_of_a_stack_and_each_finding_in_words(tmp_path: Path) -> None:
+    web, job = container(), container()
+    web["HostConfig"] |= {"PidsLimit": 0, "PortBindings": published("", "80")}
+    job["HostConfig"] |= {"PidsLimit": 0}
+    row = row_of({"shop-web": web, "shop-job": job}, tmp_path)
+    assert row["loosened"] == "5.8, 5.14, 5.29"
+    assert [" ".join(found.values()) for found in row["findings"]] == [
+        "shop-job 5.29 its processes have no limit",
+        "shop-web 5.8 it takes port 80 of the host",
+        "shop-web 5.14 port 80 is published on every interface",
+        "shop-web 5.29 its processes have no limit",
+    ]
+
+
+def test_status_of_a_stack_that_is_not_loosened_is_empty(tmp_path: Path) -> None:
+    row = row_of({"shop-web": container()}, tmp_path)
+    assert (row["loosened"], row["findings"]) == ("", [])
+
+
+def row_of(told: dict[str, dict[str, Any]], place: Path) -> dict[str, Any]:
+    """The row of a stack that has these containers."""
+    found = {name: ObservedContainer(name, "shop", "web", 0, "running", told=one) for name, one in told.items()}
+    engine = SimpleNamespace(containers=lambda stack: found if stack == "shop" else {})
+    host = SimpleNamespace(engine=engine, state=HostState(place / "var", place / "run"))
+    web = {"image": "registry/web:1", "healthcheck": {"test": "go"}}
+    return status(cast(Host, host), parse_tree({"name": "shop", "services": {"web": web}}))
 
 
 def test_every_item_that_is_checked_is_explained() -> None:

@@ -132,3 +132,18 @@ def test_a_secret_without_any_value_here_is_refused(today: dict[str, str]) -> No
 def test_a_record_of_an_earlier_version_says_what_to_do() -> None:
     with pytest.raises(OpsError, match=r"record 1 of shop: the release record was written before .* and converge"):
         release_from({**release(1).as_dict(), "secrets": "0123"})
+
+
+def test_a_release_that_went_live_again_is_no_step_of_the_way() -> None:
+    """3 was changed by hand, and 4 is 3 again: one step back leads to 2."""
+    records = [release(1), release(2), release(3), replace(release(4, "sha-0000003"), of=3)]
+    state = StackState(live=4, standby=2, last=4)
+    assert rollback_target(records, state, done(1, 2, 3, 4)).number == 2
+    assert rollback_target(records, state, done(1, 2, 3, 4), steps=2).number == 1
+
+
+def test_after_going_back_to_a_release_with_todays_secret_the_next_step_leads_further_back() -> None:
+    """From 3 two steps back to 1, recorded as 4 since its secret was rotated; what was left is passed over."""
+    records = [release(1), release(2), release(3), replace(release(4, "sha-0000001"), of=1)]
+    with pytest.raises(OpsError, match="there is no good release 1 step back"):
+        rollback_target(records, StackState(live=4, standby=3, last=4), done(1, 2, 3, 4))
