@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..module_utils.model.errors import OpsError
+from ..module_utils.model.runbook import STACK
 from ..plugin_utils.estate import EstateAction, stack_names
 
 
@@ -14,6 +16,8 @@ class ActionModule(EstateAction):
     def act(self) -> dict[str, Any]:
         """Returns the module's result; raises OpsError for a stack that has a file."""
         name = str(self.arguments.get("stack", ""))
+        if not re.fullmatch(STACK, name):
+            raise OpsError(f"'{name}' is not the name of a stack", where="-e name", do="give one, such as langbot")
         if name in stack_names():
             raise OpsError(
                 f"stack '{name}' is declared",

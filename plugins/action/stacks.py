@@ -37,6 +37,9 @@ class ActionModule(EstateAction):
     def _refuse_what_does_not_fit(self, asked: dict[str, Any]) -> None:
         """Before anything happens: a plan that was to be read first must not be carried out instead."""
         said = [name for name in ("save_plan", "apply_plan") if asked.get(name)]
+        for name in said:
+            plan_file(ROOT, asked[name], self._host)
+        said += ["only"] if asked.get("apply_plan") and asked.get("only") else []
         said += ["mode=drift"] if asked.get("mode") == "drift" else []
         if len(said) > 1:
             raise OpsError(f"{' and '.join(said)} do not go together", where=f"-e {said[0]}", do="say one of them")
@@ -52,7 +55,7 @@ class ActionModule(EstateAction):
             secrets = asked.result()
         return {
             "stacks": [self._entry(stack, digests) for stack in stacks],
-            "declared": stack_names(),
+            "declared": None if self.arguments.get("only") else stack_names(),
             "secrets": {stack.name: {name: secrets[name] for name in stack.secrets} for stack in stacks},
             "registry_auth": self.registry_auth(),
         }
@@ -66,13 +69,13 @@ class ActionModule(EstateAction):
 
     def _apply(self, name: str, shared: dict[str, Any]) -> dict[str, Any]:
         plan = read_plan(plan_file(ROOT, name, self._host), self._host, self.environment.name)
-        marks = plan["secret_marks"]
-        secrets = self.secrets_for({name for one in marks.values() for name in one})
+        named = {entry["name"]: list(entry["tree"].get("secrets") or ()) for entry in plan["stacks"]}
+        secrets = self.secrets_for({secret for names in named.values() for secret in names})
         given = {
             "only": [entry["name"] for entry in plan["stacks"]],
             "stacks": plan["stacks"],
             "declared": plan["declared"],
-            "secrets": {stack: {name: secrets[name] for name in names} for stack, names in marks.items()},
+            "secrets": {stack: {secret: secrets[secret] for secret in names} for stack, names in named.items()},
             "registry_auth": self.registry_auth(),
             "saved_plan": {key: plan[key] for key in ("secret_marks", "things", "steps")},
         }

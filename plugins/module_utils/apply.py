@@ -16,8 +16,8 @@ from .model.release import Release
 from .model.stack import Network, Volume, parse_tree, with_release
 from .plan.edge import BASE, compile_base
 from .plan.stacks import ENDS, NEXT, REPLACED, definition_mark, plan_stacks
-from .plan.steps import Plan, Step
-from .transaction import LIVE_LIMIT_S, READY_LIMIT_S, Host, Transaction
+from .plan.steps import ACCESSORY, CHANGE, WITH_ITS_DATA, Plan, Step
+from .transaction import EDGE_CONTAINER, LIVE_LIMIT_S, READY_LIMIT_S, Host, Transaction
 
 PARALLEL = 6
 # Health checks come every few seconds; what is unhealthy for longer than this needs a person.
@@ -35,8 +35,8 @@ class Outcome:
 
 def observe(host: Host, stacks: Collection[str] = ()) -> Observed:
     """The host as it is, read once. Releases are read of these stacks, and of all that the host has a memory of."""
-    states = {name: host.state.state(name) for name in {*stacks, *host.state.stacks()}}
     routes = host.files.all()
+    live, standby, unreadable = _releases(host, {*stacks, *host.state.stacks()})
     return Observed(
         containers=host.engine.containers(),
         daemon=host.engine.settings(),
@@ -47,9 +47,26 @@ def observe(host: Host, stacks: Collection[str] = ()) -> Observed:
         secrets=host.secrets.present(),
         routes=routes,
         edge_ready=routes.get(BASE) == compile_base(),
-        live={name: host.state.record(name, state.live) for name, state in states.items() if state.live},
-        standby={name: host.state.record(name, state.standby) for name, state in states.items() if state.standby},
+        live=live,
+        standby=standby,
+        known=frozenset(name for name in host.state.stacks() if host.state.known(name)),
+        unreadable=unreadable,
     )
+
+
+def _releases(host: Host, names: Collection[str]) -> tuple[dict[str, Release], dict[str, Release], dict[str, OpsError]]:
+    """Live and standby by stack, and what is wrong with the records of a stack: no reason to leave the others alone."""
+    live: dict[str, Release] = {}
+    standby: dict[str, Release] = {}
+    unreadable: dict[str, OpsError] = {}
+    for name in names:
+        try:
+            state = host.state.state(name)
+            live |= {name: host.state.record(name, state.live)} if state.live else {}
+            standby |= {name: host.state.record(name, state.standby)} if state.standby else {}
+        except OpsError as error:
+            unreadable[name] = error
+    return live, standby, unreadable
 
 
 class Apply:
@@ -111,8 +128,9 @@ class Apply:
     def _settle(name: str, future: Future[None], outcome: Outcome, blocked: set[str]) -> None:
         try:
             future.result()
-        except OpsError as error:
-            outcome.failed[name] = error
+        except (OpsError, OSError) as error:
+            told = error if isinstance(error, OpsError) else OpsError(f"{error}", where=name, do="repair the disk")
+            outcome.failed[name] = told
             blocked.add(name)
         else:
             outcome.done.append(name)
@@ -137,7 +155,9 @@ class Apply:
     def _create(self, step: Step) -> None:
         container: WantedContainer = step.detail
         # Beside a name that is free may lie the one that had it, when a replacement died in between.
-        self.host.engine.create(container, volumes_of=container.name + REPLACED)
+        former = container.name + REPLACED
+        self._refuse_what_is_not_ours(former, container)
+        self.host.engine.create(container, volumes_of=former)
         self.host.engine.start(container.name)
 
     def _replace(self, step: Step) -> None:
@@ -148,24 +168,41 @@ class Apply:
         engine, container = self.host.engine, step.detail
         name, following, former = container.name, container.name + NEXT, container.name + REPLACED
         for left in (following, former):  # of a replacement that died; the one in service is called otherwise
+            self._refuse_what_is_not_ours(left, container)
             engine.remove(left)
         engine.create(replace(container, name=following), volumes_of=name)
-        engine.stop(name)
-        engine.rename(name, former)
         try:
+            engine.stop(name)
+            engine.rename(name, former)
             engine.rename(following, name)
             engine.start(name)
         except OpsError:
-            engine.remove(following)
-            engine.remove(name)
-            engine.rename(former, name)
-            engine.start(name)
+            self._give_back(name, following, former)
             raise
         engine.remove(former)
 
+    def _give_back(self, name: str, following: str, former: str) -> None:
+        engine = self.host.engine
+        engine.remove(following)
+        if engine.inspect(former) is not None:
+            engine.remove(name)
+            engine.rename(former, name)
+        engine.start(name)
+
+    def _refuse_what_is_not_ours(self, name: str, container: WantedContainer) -> None:
+        found = self.host.engine.inspect(name)
+        labels = (found or {}).get("Config", {}).get("Labels") or {}
+        own = (labels.get(f"{LABEL}stack"), labels.get(f"{LABEL}service")) == (container.stack, container.service.name)
+        if found is not None and not own:
+            raise OpsError(
+                f"it is not ours, and a replacement of {container.name} needs its name",
+                where=f"container {name}",
+                do="rename it or remove it, then converge again",
+            )
+
     def _remove(self, step: Step) -> None:
         self.host.engine.stop(step.target)
-        self.host.engine.remove(step.target)
+        self.host.engine.remove(step.target, unnamed_volumes=step.detail == WITH_ITS_DATA)
 
     def _connect(self, step: Step) -> None:
         container, network = step.detail
@@ -198,7 +235,8 @@ class Apply:
 
     def _remove_route(self, step: Step) -> None:
         self.host.files.remove(step.target)
-        self.host.edge_api().wait_absent(step.detail, LIVE_LIMIT_S)
+        if self.host.engine.pid(EDGE_CONTAINER):  # one that does not run leads nobody there
+            self.host.edge_api().wait_absent(step.detail, LIVE_LIMIT_S)
 
     def _release(self, step: Step) -> None:
         wanted: WantedStack = step.detail
@@ -207,13 +245,12 @@ class Apply:
         Transaction(self.host, release, action="converge", by="converge", why="first release of this host").run()
 
     def _release_again(self, step: Step) -> None:
-        """The live release anew, without a gap, and then away with the containers that somebody changed."""
+        """The live release anew, without a gap; what somebody changed is removed, and the standby stays."""
         live: Release = step.detail
         number = self.host.state.next_number(live.stack)
-        release = replace(live, number=number, created_at=now(), by="converge", why=step.reason)
+        release = replace(live, number=number, of=live.origin, created_at=now(), by="converge", why=step.reason)
         self.host.state.add_record(release)
         Transaction(self.host, release, action="converge", by="converge", why=step.reason).run()
-        self.host.runtime.discard(live)
 
     def _forget(self, step: Step) -> None:
         self.host.secrets.forget(step.target)
@@ -255,7 +292,16 @@ def stand_ready(host: Host, wanted: WantedStack, values: Mapping[str, str], part
     steps = planned.only(parts)
     if error := failure(Apply(host, {name: values}).run(steps)):
         raise error
+    if ACCESSORY in parts and not planned.only([CHANGE]).steps:
+        note_applied(host, wanted)  # what was added is as declared, and so is all the rest
     return [str(step) for step in steps.steps]
+
+
+def note_applied(host: Host, wanted: WantedStack) -> None:
+    """Note that a stack is as declared now: drift is what differs from that."""
+    stack = wanted.stack
+    entry = {"name": stack.name, "tree": stack.tree, "digests": dict(wanted.digests), "baseline": wanted.baseline}
+    host.state.set_applied(stack.name, {"entry": entry, "secret_marks": dict(wanted.secret_marks)})
 
 
 def failure(outcome: Outcome) -> OpsError | None:

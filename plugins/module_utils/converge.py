@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from .apply import Apply, Outcome, failure, observe
+from .apply import Apply, Outcome, failure, note_applied, observe
 from .gateway.host_state import seconds_since
 from .hands import wanted_from
 from .model.errors import OpsError
@@ -28,18 +28,24 @@ class Wish:
     """What a run wants of a host.
 
     ``entries`` are stacks as the controller sent them, ``secrets`` their values by stack and name, ``declared`` the
-    names of all stacks of the estate; ``saved`` is what a rehearsal saw, when just its plan is wanted.
+    names of all stacks of the estate, None when only these are looked at; ``saved`` is what a rehearsal saw, when just
+    its plan is wanted.
     """
 
     entries: Sequence[Mapping[str, Any]] = ()
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    declared: Sequence[str] = ()
+    declared: Sequence[str] | None = None
     saved: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """The stacks to converge."""
         return [str(entry["name"]) for entry in self.entries]
+
+    def changes(self, there: Collection[str]) -> list[str]:
+        """The stacks that may be changed, of those that are there: who is not declared is stopped."""
+        gone = set() if self.declared is None else set(there) - set(self.declared)
+        return sorted({*self.names, *gone})
 
 
 def rehearse(host: Host, wish: Wish) -> Result:
@@ -49,7 +55,8 @@ def rehearse(host: Host, wish: Wish) -> Result:
     """
     wanted, observed, planned = _plan(host, wish)
     result = _told(planned)
-    marks = {one.stack.name: dict(one.secret_marks) for one in wanted}
+    # By a key that is not kept yet the marks will be others when the plan is applied: there is nothing to compare.
+    marks = {one.stack.name: dict(one.secret_marks) for one in wanted} if host.secrets.key.exists() else {}
     return {**result, "seen": {"secret_marks": marks, "things": host_marks(observed), "steps": result["steps"]}}
 
 
@@ -61,11 +68,11 @@ def converge(host: Host, wish: Wish) -> Result:
     """
     began = time.monotonic()
     with ExitStack() as held:
-        for name in wish.names:
+        for name in wish.changes(host.state.stacks()):
             held.enter_context(host.state.locked(name, "converge"))
         wanted, _, planned = _plan(host, wish)
         outcome = Apply(host, wish.secrets).run(planned)
-        _remember(host, wish, wanted, planned, outcome)
+        _remember(host, wanted, planned, outcome)
     return _done(planned, outcome, began)
 
 
@@ -79,7 +86,7 @@ def drift(host: Host, names: Sequence[str]) -> Result:
     planned = plan_stacks(wanted, observe(host, list(known)), host.environment)
     never = [f"{name} was never converged on this host" for name in names if name not in known]
     # What waits to be rolled out is no drift: it was declared.
-    return _told(Plan(planned.steps, tuple(never)))
+    return _told(Plan(planned.steps, (*planned.notes, *never)))
 
 
 def remove_stack(host: Host, name: str, *, rehearsal: bool) -> Result:
@@ -93,8 +100,10 @@ def remove_stack(host: Host, name: str, *, rehearsal: bool) -> Result:
             held.enter_context(host.state.locked(name, "remove_stack"))
         planned = removal(name, observe(host))
         if len(planned.steps) == 1 and not host.state.known(name):  # nothing but to forget, and nothing to forget
+            there = [one for one in host.state.stacks() if host.state.known(one)]
             raise OpsError(
-                f"this host has nothing of a stack '{name}'", do=f"it knows {', '.join(host.state.stacks()) or 'none'}"
+                f"this host has nothing of a stack '{name}'; it has {', '.join(there) or 'none'}",
+                do="check the name; there may be nothing left to do",
             )
         if rehearsal:
             return _told(planned)
@@ -120,7 +129,7 @@ def _refuse_unless_as_saved(
         f"the value of secret {name} of {one.stack.name} changed"
         for one in wanted
         for name, mark in one.secret_marks.items()
-        if saved["secret_marks"].get(one.stack.name, {}).get(name) != mark
+        if saved["secret_marks"].get(one.stack.name, {}).get(name, mark) != mark
     ]
     changes = [*rotated, *since_saved(saved["things"], host_marks(observed)), *other_steps(saved["steps"], planned)]
     if changes:
@@ -131,12 +140,12 @@ def _refuse_unless_as_saved(
         )
 
 
-def _remember(host: Host, wish: Wish, wanted: Sequence[WantedStack], planned: Plan, outcome: Outcome) -> None:
+def _remember(host: Host, wanted: Sequence[WantedStack], planned: Plan, outcome: Outcome) -> None:
     """Note what each stack was converged to, when all of its steps were taken: drift is what differs from that."""
     undone = {step.stack for step in planned.steps if step.id in {*outcome.failed, *outcome.left}}
-    for entry, one in zip(wish.entries, wanted, strict=True):
-        if entry["name"] not in undone:
-            host.state.set_applied(entry["name"], {"entry": dict(entry), "secret_marks": dict(one.secret_marks)})
+    for one in wanted:
+        if one.stack.name not in undone:
+            note_applied(host, one)
 
 
 def _from_applied(host: Host, applied: Mapping[str, Any]) -> WantedStack:
@@ -152,7 +161,7 @@ def _told(planned: Plan) -> Result:
         "changed": planned.changed,
         "plan": lines,
         "steps": steps,
-        "notes": list(planned.notes),
+        "notes": [*planned.notes, *planned.pending],
         "display": lines,
         "report": {"steps": steps},
     }
@@ -162,5 +171,8 @@ def _done(planned: Plan, outcome: Outcome, began: float) -> Result:
     result = _told(planned)
     result["report"] |= {"done": outcome.done, "left": outcome.left, "seconds": seconds_since(began)}
     if error := failure(outcome):
+        left = [f"left: {name}" for name in outcome.left]
         result |= {"msg": str(error), "error": error.as_dict()}
+        result["display"] = [*result["display"], *left]
+        result["notes"] = [*result["notes"], *left]
     return result

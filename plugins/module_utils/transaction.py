@@ -159,7 +159,13 @@ class Transaction:
             self._smoke(self._public_target)
 
     def _record_live(self) -> None:
-        self._set_state(replace(self._now(), live=self.release.number, standby=self._leaves()))
+        self._set_state(replace(self._now(), live=self.release.number, standby=self._stands_by()))
+
+    def _stands_by(self) -> int:
+        """The number of the release to return to: what is left, unless it is the same release that goes live again."""
+        old = self._leaves()
+        again = old and self.release.of == self.host.state.record(self.release.stack, old).origin
+        return self.before.standby if again else old
 
     def _leaves(self) -> int:
         """The number of the release that stops being live, 0 when there is none."""
@@ -181,13 +187,15 @@ class Transaction:
                 self.receipt.drained = {"seconds": seconds, "in_flight": drained.first, "cut": drained.left}
 
     def _keep_the_old(self) -> None:
-        if old := self._leaves():
+        if (old := self._leaves()) and old == self._stands_by():
             with self._step("keep the old release on standby"):
                 self.host.runtime.stand_by(self.host.state.record(self.release.stack, old))
 
     def _remove_the_older(self) -> None:
         with self._step("remove releases beyond the standby"):
-            for number in sorted(self.host.runtime.present(self.release.stack) - {self.release.number, self._leaves()}):
+            for number in sorted(
+                self.host.runtime.present(self.release.stack) - {self.release.number, self._stands_by()}
+            ):
                 self.host.runtime.discard(self.host.state.record(self.release.stack, number))
 
     # -- undoing -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check the request against its runbook
+- name: Read the runbook
   seisei.ops.runbook:
     name: deploy
   run_once: true

@@ -47,6 +47,10 @@ steps:
   returned: always
   type: list
   elements: dict
+report:
+  description: The steps; after a real run also which were done, which were left, and seconds.
+  returned: always
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -41,10 +41,9 @@ options:
     type: str
     default: ''
   declared:
-    description: Filled in by the action plugin. Names of all stacks of the estate.
+    description: Filled in by the action plugin. Names of all stacks of the estate; none when O(only) names some.
     type: list
     elements: str
-    default: []
   secrets:
     description: Filled in by the action plugin. Values of the secrets, by stack and name.
     type: dict
@@ -90,6 +89,11 @@ plan:
   type: list
   elements: str
   sample: ["odoo18/redis: create container odoo18-redis (missing)"]
+notes:
+  description: What a person should know or decide; it changes nothing.
+  returned: always
+  type: list
+  elements: str
 steps:
   description: The same steps for machines, each with stack, service, action, target, reason, part and after.
   returned: always
@@ -117,7 +121,7 @@ def main() -> None:
             "save_plan": {"type": "str", "default": ""},
             "apply_plan": {"type": "str", "default": ""},
             "stacks": {"type": "list", "elements": "dict", "default": []},
-            "declared": {"type": "list", "elements": "str", "default": []},
+            "declared": {"type": "list", "elements": "str"},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "saved_plan": {"type": "dict", "default": {}},
             "registry_auth": {"type": "str", "default": "", "no_log": True},

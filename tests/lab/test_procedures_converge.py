@@ -127,7 +127,7 @@ def test_drift_is_explained_in_a_rehearsal_and_repaired(checkout: Checkout) -> N
         "www: place route www (differs from the live release)",
         "langbot: place route langbot (missing)",
         f"odoo18: place config {config} (edited by hand)",
-        "ocr: place secret ocr/OCR_GEMINI_API_KEY (missing)",
+        "ocr: place secret ocr/OCR_GEMINI_API_KEY (missing, edited, or without its sealed copy)",
     }
     declared = "biznexus/db: replace container biznexus-db (mem_limit 320m -> 384m)"
     told = {re.sub(r"exit code \d+|not running", "exit code 143", step) for step in rehearsal.steps()}

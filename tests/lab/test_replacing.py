@@ -18,6 +18,8 @@ from plugins.module_utils.model.container import WantedContainer
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.stack import parse_tree
 from plugins.module_utils.plan.containers import wanted_container
+from plugins.module_utils.plan.differences import differences
+from plugins.module_utils.plan.settings import settings_of, settings_wanted
 from plugins.module_utils.plan.steps import CHANGE, Step
 from plugins.module_utils.runtime import Runtime
 from plugins.module_utils.transaction import Host
@@ -94,6 +96,13 @@ def test_data_in_a_volume_that_nobody_named_is_carried_on(engine: Engine, wanted
     assert run_in(engine, wanted.name, "cat", "/kept/file") == "precious"
     assert run_in(engine, wanted.name, "printenv", "COLOUR") == "red"
     assert names(engine, wanted) == [wanted.name]
+
+    # An image that knows the volume no more: the data stays, and is nothing to replace the container for.
+    step = changed(wanted, Image=IMAGE)
+    apply(engine)._replace(step)
+    assert run_in(engine, wanted.name, "cat", "/kept/file") == "precious"
+    seen = engine.containers(stack=wanted.stack)[wanted.name]
+    assert differences(settings_wanted(step.detail.payload, seen.image), settings_of(seen.told, seen.image)) == []
     assert (
         run_in(engine, wanted.name, "python3", "-c", "import socket; print(socket.gethostbyname('db') != '')") == "True"
     )

@@ -89,6 +89,9 @@ class SimulatedEngine(Engine):
             wanted = labels.get("stack")
             return {name: one for name, one in self.found.items() if one.stack and (not wanted or one.stack == wanted)}
 
+    def pid(self, name: str) -> int:
+        return 0
+
     def settings(self) -> dict[str, Any]:
         return {}
 

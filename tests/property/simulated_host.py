@@ -40,6 +40,7 @@ class SimulatedHost:
     edge_ready: bool = False
     live: dict[str, Release] = field(default_factory=dict)
     standby: dict[str, Release] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     wanted_marks: dict[str, dict[str, str]] = field(default_factory=dict)
     touched: list[tuple[str, str]] = field(default_factory=list)
 
@@ -56,6 +57,7 @@ class SimulatedHost:
             edge_ready=self.edge_ready,
             live=dict(self.live),
             standby=dict(self.standby),
+            known=frozenset(self.live) | frozenset(self.known),
         )
 
     def do(self, step: Step) -> None:
@@ -175,7 +177,7 @@ class SimulatedHost:
         for name in [name for name, found in self.containers.items() if found.stack == step.stack and found.number]:
             del self.containers[name]
         _must(self._runs(f"{EDGE}-traefik"), "the edge does not run")
-        self._serve(replace(live, number=live.number + 1), None)
+        self._serve(replace(live, number=live.number + 1, of=live.origin), None)
 
     def _release(self, step: Step) -> None:
         wanted: WantedStack = step.detail

@@ -20,14 +20,18 @@ from plugins.module_utils.converge import Wish, converge, drift, rehearse, remov
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.hands import wanted_from
 from plugins.module_utils.model.container import ObservedContainer
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.release import Request, deploy
 from plugins.module_utils.runtime import ContainerRuntime
-from plugins.module_utils.transaction import Host
-from tests.property.estate_parts import EDGE_TREE, SHA, SHOP_TREE, TOOLS_TREE
+from plugins.module_utils.transaction import Host, Transaction
+from tests.property.estate_parts import EDGE_TREE, SHA, SHOP_TREE, TOOLS_TREE, UNWATCHED
 from tests.property.simulated_engine import FAULTS, Faults, Killed, SimulatedEngine
 
-FOREIGN = ObservedContainer("theirs", "", "", 0, "running", networks={"theirs": frozenset()}, told={"Config": {}})
+FOREIGN = ObservedContainer(
+    "theirs", "", "", 0, "running", networks={"theirs": frozenset()}, told={"Config": {}, "Mounts": []}
+)
 NOT_OURS = ("theirs", "bridge")
 
 
@@ -98,7 +102,7 @@ def run(host: Host, engine: SimulatedEngine, asked: Wish, faults: Mapping[int, s
     engine.faults = Faults()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faults=FAULT_PLANS, before=CHANGES, after=CHANGES, rotated=st.booleans())
 def test_whatever_went_wrong_the_next_run_converges(
     faults: list[dict[int, str]], before: dict[str, str] | None, after: dict[str, str] | None, rotated: bool
@@ -262,3 +266,95 @@ def test_a_stack_that_is_not_declared_is_stopped_and_keeps_its_data_until_it_is_
         assert [event["action"] for event in host.state.history("shop")][-1] == "remove_stack"
         with pytest.raises(OpsError, match="this host has nothing of a stack 'shop'"):
             remove_stack(host, "shop", rehearsal=True)
+
+
+@pytest.mark.parametrize("name", ["", "../shop", "./shop", "Shop", "a/b"])
+def test_what_is_no_name_of_a_stack_removes_nothing(name: str) -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        before = (dict(engine.found), dict(engine.nets), dict(engine.vols), host.secrets.present())
+        for rehearsal in (True, False):
+            with pytest.raises(OpsError, match="name"):
+                remove_stack(host, name, rehearsal=rehearsal)
+        assert (engine.found, engine.nets, engine.vols, host.secrets.present()) == before
+        assert host.state.known("shop")
+
+
+def test_a_stack_that_is_not_declared_is_not_stopped_while_somebody_changes_it() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        without = replace(wish(stacks=1), declared=["edge", "tools"])
+        with host.state.locked("shop", "deploy by ann"), pytest.raises(OpsError, match="deploy by ann"):
+            converge(host, without)
+        assert engine.found["shop-cache"].running
+
+
+def test_what_is_not_named_is_left_alone() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        assert lines(converge(host, replace(wish(stacks=1), declared=None))) == []
+        assert engine.found["shop-cache"].running
+
+
+@pytest.mark.parametrize("end", ["-next", "-replaced"])
+def test_a_container_of_others_is_not_removed_for_its_name(end: str) -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        theirs = replace(FOREIGN, name=f"shop-cache{end}")
+        engine.found[theirs.name] = theirs
+        result = converge(host, wish({"COLOUR": "red"}))
+        assert "it is not ours, and a replacement of shop-cache needs its name" in result["msg"]
+        assert any(line.startswith("left: await shop-cache") for line in result["display"])
+        assert engine.found[theirs.name] == theirs
+        assert engine.found["shop-cache"].running
+
+
+def test_a_first_plan_can_be_saved_for_a_host_without_a_key() -> None:
+    with bare_host() as (host, _):
+        later = saved_by(host, wish())
+        assert "error" not in converge(host, later)
+
+
+def test_a_live_release_that_was_changed_goes_live_again_and_its_standby_stays() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        first = host.state.record("shop", 1)
+        host.state.add_record(replace(first, number=2, release="sha-2222222"))
+        Transaction(host, host.state.record("shop", 2), action="deploy").run()
+        name = "shop-web-2222222-2"
+        config = {**engine.found[name].told["HostConfig"], "Privileged": True}
+        engine.found[name] = replace(engine.found[name], told={**engine.found[name].told, "HostConfig": config})
+        result = converge(host, wish())
+        assert "error" not in result, result["msg"]
+        state = host.state.state("shop")
+        assert (state.live, state.standby) == (3, 1)
+        assert name not in engine.found
+        assert {one.number for one in engine.found.values() if one.stack == "shop" and one.number} == {1, 3}
+        assert lines(rehearse(host, wish())) == []
+
+
+def test_a_record_that_cannot_be_read_stops_its_own_stack_alone() -> None:
+    with bare_host() as (host, _):
+        converge(host, wish())
+        (host.state.root / "stacks" / "shop" / "records" / "1.json").write_text("{")
+        with pytest.raises(OpsError, match="cannot be read"):
+            converge(host, wish())
+        edge = replace(wish(stacks=1), declared=None)
+        assert "error" not in converge(host, edge)
+        assert "error" not in remove_stack(host, "shop", rehearsal=False)
+
+
+def test_what_a_deploy_added_is_no_drift() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        tree = shop()
+        tree["services"]["queue"] = {"image": "r/queue:1", "networks": ["back"], "healthcheck": UNWATCHED}
+        secrets = {"KEY": "rotated"}
+        request = Request(wanted_from(host, entry(tree), secrets), secrets)
+        # The accessory that uses the secret is converge's to replace: until then, the old declaration is what holds.
+        deploy(host, request, "sha-2222222")
+        assert engine.found["shop-queue"].running
+        assert [line for line in lines(drift(host, ["shop"])) if "queue" not in line] == []
+        secrets = {"KEY": "geheim"}
+        deploy(host, Request(wanted_from(host, entry(tree), secrets), secrets), "sha-3333333")
+        assert lines(drift(host, ["shop"])) == []

@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from testinfra.host import Host
 
+from plugins.module_utils.plan.settings import settings_of
+
 ROOT = Path(__file__).resolve().parents[3]
 LAB = ROOT / "build" / "lab"
 ADDRESSES = {"staging": "10.213.0.11", "production": "10.213.0.12"}
@@ -114,12 +116,16 @@ def test_both_hosts_run_the_same_services_in_the_same_way(
 
 
 def _definition(container: dict[str, Any]) -> dict[str, Any]:
-    wanted: dict[str, Any] = json.loads(container["Config"]["Labels"]["ops.seisei.spec"])
-    wanted["Env"] = sorted(pair.split("=")[0] for pair in wanted.get("Env", []))
-    wanted["Image"] = wanted["Image"].split("@")[0]
-    del wanted["Labels"]  # they name the environment and what it holds
-    wanted["Cmd"] = [word.split("=")[0] for word in wanted.get("Cmd") or []]
-    return wanted
+    """What the engine says of it, in the words of the stack file, without values that an environment gives."""
+    found = settings_of(container, {})
+    found["environment"] = sorted(found["environment"])
+    found["image"] = found["image"].split("@")[0]
+    found["labels"] = sorted(found.get("labels", {}))
+    found["command"] = [word.split("=")[0] for word in found.get("command", ())]
+    # Their marks go by their content, and those of secrets by the host's key as well.
+    for files in ("configs", "secrets"):
+        found[files] = {target: name.split(".")[0] for target, name in found.get(files, {}).items()}
+    return found
 
 
 def test_nothing_of_one_environment_names_the_other(hosts: dict[str, Host], containers: dict[str, Containers]) -> None:

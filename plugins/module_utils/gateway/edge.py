@@ -81,9 +81,12 @@ class EdgeFiles:
         configs: dict[str, Config] = {}
         for path in self._watched():
             config, fault = _read(path)
-            if not fault:
+            if not fault and self._is_ours(path):
                 configs[path.stem] = config
         return configs
+
+    def _is_ours(self, path: Path) -> bool:
+        return path.parent == self.dynamic and path.suffix == ".yml" and _STACK.fullmatch(path.stem) is not None
 
     def broken(self) -> list[OpsError]:
         """The files in the watched directory that stop Traefik from taking any change, or that are not ours."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,14 +16,12 @@ try:
 except ImportError:  # the host is not provisioned yet: Engine() says so
     docker = None  # type: ignore[assignment]
 
-from ..model.container import LABEL, ObservedContainer, WantedContainer, canonical
+from ..model.container import LABEL, UNNAMED_VOLUME, ObservedContainer, WantedContainer, canonical
 from ..model.errors import OpsError
 from ..model.host import ObservedNetwork
 
 POLL_S = 0.1
-_SETTINGS = Path("/etc/docker/daemon.json")
-# What the engine calls a volume that nobody named.
-_UNNAMED = re.compile(r"[0-9a-f]{64}")
+_SETTINGS, _STARTED = Path("/etc/docker/daemon.json"), Path("/run/docker.pid")
 
 
 @dataclass(frozen=True)
@@ -74,11 +71,11 @@ class Engine:
             return None
 
     def settings(self) -> dict[str, Any] | None:
-        """The engine's own settings, or None when they cannot be read."""
+        """The engine's own settings; None when they cannot be read, or it has not read them either."""
         try:
+            if _SETTINGS.stat().st_mtime > _STARTED.stat().st_mtime:
+                return None
             return dict(json.loads(_SETTINGS.read_text()))
-        except FileNotFoundError:
-            return {}
         except (OSError, ValueError, TypeError):  # an engine that runs by settings which were broken since
             return None
 
@@ -199,7 +196,7 @@ class Engine:
         return [
             {"Type": "volume", "Source": mount["Name"], "Target": mount["Destination"]}
             for mount in mounts
-            if _UNNAMED.fullmatch(mount.get("Name", "")) and mount["Destination"] not in taken
+            if UNNAMED_VOLUME.fullmatch(mount.get("Name", "")) and mount["Destination"] not in taken
         ]
 
     def rename(self, name: str, new: str) -> None:

@@ -131,12 +131,13 @@ class HostSecrets:
     def remove(self, stack: str, file_name: str) -> None:
         """Take a secret that nothing mounts any more from tmpfs and disk; one that is gone already is fine."""
         for root in (self.sealed, self.run):  # the copy first: what is on tmpfs alone is gone with the next boot
-            (root / stack / file_name).unlink(missing_ok=True)
+            with writing(root):
+                (root / stack / file_name).unlink(missing_ok=True)
 
     def forget(self, stack: str) -> None:
         """Take all secrets of a stack from tmpfs and disk."""
         for root in (self.sealed, self.run):
-            with suppress(FileNotFoundError):
+            with writing(root), suppress(FileNotFoundError):
                 shutil.rmtree(root / stack)
 
 

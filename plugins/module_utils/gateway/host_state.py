@@ -9,10 +9,11 @@ import fcntl
 import getpass
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..model.release import Release, StackState, release_from, state_from
 
 ROOT = Path("/var/lib/seisei")
 RUN = Path("/run/seisei")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 def now() -> str:
@@ -122,6 +124,8 @@ class HostState:
         self.run = run
 
     def _stack(self, stack: str) -> Path:
+        if not _NAME.fullmatch(stack):  # it becomes a path
+            raise OpsError(f"'{stack}' cannot be the name of a stack", do="use lower-case letters, digits and '-'")
         return self.root / "stacks" / stack
 
     def stacks(self) -> tuple[str, ...]:
@@ -220,9 +224,11 @@ class HostState:
 
     def configs(self) -> dict[str, bool]:
         """Paths of the configs that are in place, each with whether its content is still what its name says."""
-        return {
-            str(path): config_mark(path.read_bytes()) == path.name[:16] for path in (self.root / "configs").glob("*/*")
-        }
+        found: dict[str, bool] = {}
+        for path in (self.root / "configs").glob("*/*"):
+            with suppress(FileNotFoundError):  # removed by another run meanwhile
+                found[str(path)] = config_mark(path.read_bytes()) == path.name[:16]
+        return found
 
     def place_config(self, path: str, content: str) -> None:
         """Write a config; its name carries its content's hash, so it never changes afterwards."""
@@ -237,6 +243,7 @@ class HostState:
         Raises OpsError at once, saying who holds it and since when.
         """
         self.run.mkdir(parents=True, exist_ok=True)
+        self._stack(stack)
         descriptor = os.open(self.run / f"{stack}.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a+") as handle:
             os.fchmod(descriptor, 0o600)  # who can open it can lock it, and so stop every release

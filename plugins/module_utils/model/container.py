@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from .service import Service
 
 LABEL = "ops.seisei."
 CONFIG_ROOT = "/var/lib/seisei/configs"
+UNNAMED_VOLUME = re.compile(r"[0-9a-f]{64}")  # what the engine calls a volume that nobody named
 SECRET_ROOT = "/run/seisei/secrets"  # a path, and on tmpfs
 
 

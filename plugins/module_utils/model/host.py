@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .container import ObservedContainer
+from .errors import OpsError
 from .release import Release
 from .stack import Stack
 
@@ -43,7 +44,8 @@ class Observed:
     ``volumes`` maps a name to the stack that made it (empty: not ours); ``images`` are the pinned references present;
     ``configs`` tells for each file in place whether it still has the content its name says; ``secrets`` are the files
     in place per stack (``NAME.mark``); ``routes`` the edge's file per stack; ``live`` and ``standby`` the records of
-    each stack's releases.
+    each stack's releases; ``known`` the stacks that this host was converged to; ``unreadable`` why a stack's records
+    cannot be read.
     """
 
     containers: Mapping[str, ObservedContainer] = field(default_factory=dict)
@@ -57,6 +59,8 @@ class Observed:
     edge_ready: bool = False
     live: Mapping[str, Release] = field(default_factory=dict)
     standby: Mapping[str, Release] = field(default_factory=dict)
+    known: Set[str] = frozenset()
+    unreadable: Mapping[str, OpsError] = field(default_factory=dict)
 
     def of_stack(self, name: str) -> list[ObservedContainer]:
         """The containers of one stack, by name."""

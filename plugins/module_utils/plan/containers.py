@@ -12,8 +12,8 @@ from ..model.port import Port
 from ..model.release import Release
 from ..model.service import Attachment, FileMount, Mount, Service
 from ..model.stack import Stack
+from .notation import NANO
 
-_NANO = 1_000_000_000
 _TMP = "/tmp"  # noqa: S108 - inside a container
 
 
@@ -119,11 +119,11 @@ def _healthcheck(service: Service) -> dict[str, Any] | None:
         return {"Test": ["NONE"]}
     return {
         "Test": list(check.test),
-        "Interval": int(check.interval * _NANO),
-        "Timeout": int(check.timeout * _NANO),
+        "Interval": int(check.interval * NANO),
+        "Timeout": int(check.timeout * NANO),
         "Retries": check.retries,
-        "StartPeriod": int(check.start_period * _NANO),
-        "StartInterval": int(check.start_interval * _NANO) if check.start_period else 0,
+        "StartPeriod": int(check.start_period * NANO),
+        "StartInterval": int(check.start_interval * NANO) if check.start_period else 0,
     }
 
 
@@ -145,7 +145,7 @@ def _host_config(stack: Stack, service: Service, marks: Mapping[str, str]) -> di
         "Memory": service.mem_limit,
         "MemoryReservation": service.mem_reservation,
         "MemorySwap": service.memswap_limit or service.mem_limit,
-        "NanoCpus": round(service.cpus * _NANO),
+        "NanoCpus": round(service.cpus * NANO),
         "PidsLimit": service.pids_limit,
         "ExtraHosts": list(service.extra_hosts),
         "Dns": list(service.dns),

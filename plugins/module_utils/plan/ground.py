@@ -75,5 +75,5 @@ def _secrets(wanted: WantedStack, observed: Observed) -> Iterator[Step]:
     for name, mark in wanted.secret_marks.items():
         if f"{name}.{mark}" not in present:
             known = any(one.rpartition(".")[0] == name for one in present)
-            reason = "its value changed" if known else "missing"
+            reason = "its value changed" if known else "missing, edited, or without its sealed copy"
             yield Step("place secret", f"{stack}/{name}", reason, stack, GROUND, detail=name)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.container import CONFIG_ROOT, SECRET_ROOT
+from ..model.container import CONFIG_ROOT, SECRET_ROOT, UNNAMED_VOLUME
 from .notation import byte_count, mapping_at, size
 
 FILES = ("configs", "secrets")
@@ -24,8 +24,8 @@ def mount_settings(config: Mapping[str, Any], host: Mapping[str, Any], own: Mapp
     for mount in host.get("Mounts") or ():
         found[posixpath.normpath(mount["Target"])] = _mount(mount)
     declared, images = (set(map(posixpath.normpath, mapping_at(of, "Volumes"))) for of in (config, own))
-    # A replacement carries on the volume that the image declares and nobody named.
-    found = {target: mount for target, mount in found.items() if target not in images or not _is_unnamed(mount)}
+    # A replacement carries on what the image, or the one before it, had as a volume that nobody named.
+    found = {target: mount for target, mount in found.items() if not _is_unnamed(mount)}
     found |= {target: {"kind": "volume"} for target in declared - images - set(found)}
     files = {target: file for target, mount in found.items() if (file := _file(mount))}
     return {
@@ -35,7 +35,7 @@ def mount_settings(config: Mapping[str, Any], host: Mapping[str, Any], own: Mapp
 
 
 def _is_unnamed(mount: Mapping[str, Any]) -> bool:
-    return mount["kind"] == "volume" and re.fullmatch(r"[0-9a-f]{64}", mount.get("source", "")) is not None
+    return mount["kind"] == "volume" and UNNAMED_VOLUME.fullmatch(mount.get("source", "")) is not None
 
 
 def _file(mount: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+NANO = 1_000_000_000  # in which the engine counts seconds and processors
+
 
 def size(count: Any) -> str:
     """Bytes in the notation of Compose: ``384m``; an empty text for none."""

@@ -19,9 +19,8 @@ from typing import Any
 from ..model.container import LABEL
 from .differences import ANY
 from .mount_settings import mount_settings
-from .notation import mapping_at, size, span
+from .notation import NANO, mapping_at, size, span
 
-_NANO = 1_000_000_000
 _SHM_SIZE = 64 * 1024**2
 _GRACE_S = 10
 
@@ -158,7 +157,7 @@ def _healthcheck(config: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"test": ("NONE",)}
 
     def lasting(key: str, default: float) -> str:
-        return span((check.get(key) or 0) / _NANO or default)
+        return span((check.get(key) or 0) / NANO or default)
 
     return {
         "test": tuple(check["Test"]),
@@ -185,7 +184,7 @@ def _limits(host: Mapping[str, Any]) -> dict[str, Any]:
         "mem_limit": size(host.get("Memory")),
         "mem_reservation": size(host.get("MemoryReservation")),
         "memswap_limit": "" if swap == (host.get("Memory") or 0) else "unlimited" if swap < 0 else size(swap),
-        "cpus": f"{host['NanoCpus'] / _NANO:g}" if host.get("NanoCpus") else "",
+        "cpus": f"{host['NanoCpus'] / NANO:g}" if host.get("NanoCpus") else "",
         "pids_limit": str(pids) if pids > 0 else "",
         "shm_size": "" if shm == _SHM_SIZE else size(shm),
     }

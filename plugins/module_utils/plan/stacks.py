@@ -17,7 +17,7 @@ from .differences import differences
 from .edge import compile_stack
 from .ground import places_of_release, places_of_stack
 from .settings import settings_of, settings_wanted
-from .steps import ACCESSORY, CHANGE, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
+from .steps import ACCESSORY, CHANGE, EDGE_READY, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
 from .undeclared import undeclared
 
 EDGE = "edge"
@@ -27,8 +27,6 @@ NEXT, REPLACED = "-next", "-replaced"
 ENDS = "ends"
 """The detail of an await: until the container has ended well, instead of until it is healthy."""
 
-_EDGE_READY = frozenset({f"await {EDGE}-traefik"})
-
 
 def plan_stacks(
     wanted: Sequence[WantedStack], observed: Observed, environment: str, declared: Collection[str] | None = None
@@ -37,9 +35,13 @@ def plan_stacks(
 
     ``declared`` are the names of all stacks of the estate: what the host has of others is stopped. Without it, nobody
     but the wanted stacks is looked at.
-    Raises InvalidInput when two stacks would call a container by the same name.
+    Raises InvalidInput when two stacks would call a container by the same name, OpsError when the host's record of a
+    wanted stack cannot be read.
     """
     _refuse_shared_names(wanted)
+    for one in wanted:
+        if error := observed.unreadable.get(one.stack.name):
+            raise error
     planners = [
         _StackPlanner(one, observed, environment) for one in sorted(wanted, key=lambda one: one.stack.name != EDGE)
     ]
@@ -49,7 +51,7 @@ def plan_stacks(
         gone = undeclared(observed, {*declared, *(one.stack.name for one in wanted)})
         steps += gone.steps
         notes += gone.notes
-    return plan_of(steps, notes)
+    return plan_of(steps, notes, [note for planner in planners for note in planner.pending])
 
 
 def _refuse_shared_names(wanted: Sequence[WantedStack]) -> None:
@@ -57,7 +59,8 @@ def _refuse_shared_names(wanted: Sequence[WantedStack]) -> None:
     owners: dict[str, str] = {}
     faults = []
     for stack in (one.stack for one in wanted):
-        for name in (container_name(stack.name, service) for service in stack.services):
+        own = [container_name(stack.name, service) for service in stack.services]
+        for name in (f"{container}{end}" for container in own for end in ("", NEXT, REPLACED)):
             if owners.setdefault(name, stack.name) != stack.name:
                 what = f"stacks '{owners[name]}' and '{stack.name}' would both have a container '{name}'"
                 faults.append(OpsError(what, where=f"stack {stack.name}", do="name one of the services otherwise"))
@@ -80,6 +83,7 @@ class _StackPlanner:
         self.environment = environment
         self.live = observed.live.get(self.stack.name)
         self.notes: list[str] = []
+        self.pending: list[str] = []
         self.ground: frozenset[str] = frozenset(
             f"{action} network {network.name}"
             for network in self.stack.networks.values()
@@ -119,7 +123,9 @@ class _StackPlanner:
 
     def _ground(self) -> Iterator[Step]:
         if self.stack.name == EDGE and not self.observed.edge_ready:
-            yield self._step(GROUND, "prepare edge", EDGE, "directories or ground configuration missing")
+            yield self._step(
+                GROUND, "prepare edge", EDGE, "its directories or ground configuration are missing, or were edited"
+            )
         yield from places_of_stack(self.wanted, self.observed, self.notes)
         yield from self._pulls()
 
@@ -229,7 +235,7 @@ class _StackPlanner:
             self._note_pending(self.live)
         elif self.wanted.baseline:
             target = f"{self.stack.name} {self.wanted.baseline}"
-            before = after | self.ground | _EDGE_READY
+            before = after | self.ground | EDGE_READY
             yield self._step(FIRST, "release", target, "first release of this host", before, self.wanted)
         else:
             self.notes.append(f"{self.stack.name} has no release yet: deploy one, or declare a baseline")
@@ -241,8 +247,10 @@ class _StackPlanner:
         yield from places
         self.ground |= {step.id for step in places}
         containers = self._of_release(stack, live)
+        if self._note_lost_secrets(live):
+            return
         if changed := self._changed_by_hand(containers):
-            before = after | self.ground | _EDGE_READY
+            before = after | self.ground | EDGE_READY
             target = f"{self.stack.name} {live.release}"
             yield self._step(LIVE, "release again", target, "; ".join(changed), before, live)
             return
@@ -255,6 +263,21 @@ class _StackPlanner:
             yield from self._container(container, before, LIVE)
             awaits.add(f"await {container.name}")
         yield from self._route(stack, containers, awaits)
+
+    def _note_lost_secrets(self, live: Release) -> bool:
+        """Whether a value that the live release runs with can be had no more: then nothing of it could be started."""
+        present = self.observed.secrets.get(self.stack.name, frozenset())
+        lost = [
+            name
+            for name, mark in live.secrets.items()
+            if f"{name}.{mark}" not in present and self.wanted.secret_marks.get(name) != mark
+        ]
+        if lost:
+            self.notes.append(
+                f"{self.stack.name}: the value of {', '.join(lost)} that release {live.number} runs with is gone from "
+                f"this host, so its containers are left as they are; roll out today's value with {_deploy(live)}"
+            )
+        return bool(lost)
 
     def _of_release(self, stack: Stack, release: Release) -> list[WantedContainer]:
         return [
@@ -283,7 +306,7 @@ class _StackPlanner:
         found = self.observed.routes.get(stack.name)
         if found is None or canonical(found) != canonical(config):
             reason = "missing" if found is None else "differs from the live release"
-            yield self._step(ROUTE, "place route", stack.name, reason, after | _EDGE_READY, config)
+            yield self._step(ROUTE, "place route", stack.name, reason, after | EDGE_READY, config)
 
     def _note_pending(self, live: Release) -> None:
         changed = ["its definition"] if definition_mark(self.stack) != live.definition else []
@@ -292,9 +315,9 @@ class _StackPlanner:
         )
         changed += [f"secret {name}" for name in rotated]
         if changed:
-            self.notes.append(
+            self.pending.append(
                 f"{self.stack.name}: {' and '.join(changed)} changed since release {live.number}; roll it out with "
-                f"deploy.yml -e stack={self.stack.name} -e release={live.release}"
+                f"{_deploy(live)}"
             )
 
     # -- what was left behind ------------------------------------------------------------------------------------------
@@ -303,9 +326,10 @@ class _StackPlanner:
         """What a transaction or a replacement that died left, once the edge no longer leads there."""
         for found in self.observed.of_stack(self.stack.name):
             if reason := self._why_left(found):
+                part = LEFTOVER if found.number else ACCESSORY
                 begun = container_name(self.stack.name, found.service)
                 after = {f"place route {self.stack.name}", f"await {begun}"}
-                yield self._step(LEFTOVER, "remove container", found.name, reason, after, service=found.service)
+                yield self._step(part, "remove container", found.name, reason, after, service=found.service)
 
     def _why_left(self, found: ObservedContainer) -> str:
         """Why a container of this stack is nobody's, or an empty text."""
@@ -316,9 +340,12 @@ class _StackPlanner:
             return self._why_not_standby(standby, found)
         if found.number:
             return "its release did not finish"
-        if found.service in self.stack.services and found.name != container_name(self.stack.name, found.service):
-            return "it was left beside the one in service"
-        return ""
+        own = container_name(self.stack.name, found.service)
+        if found.service not in self.stack.services or found.name == own:
+            return ""
+        # While nobody has the name, what lies beside it may hold the only way to its data.
+        taken = own in self.observed.containers or f"create container {own}" in self.began.values()
+        return "it was left beside the one in service" if taken else ""
 
     def _names(self, release: Release) -> dict[str, WantedContainer]:
         stack = parse_tree(release.tree, f"record {release.number} of {self.stack.name}")
@@ -338,13 +365,17 @@ class _StackPlanner:
             if not self._is_mounted(name):
                 target = f"{self.stack.name}/{name.rpartition('.')[0]}"
                 reason = "no release at hand uses this value any more"
-                yield self._step(LEFTOVER, "remove secret", target, reason, detail=name)
+                yield self._step(CHANGE, "remove secret", target, reason, detail=name)
 
     def _is_mounted(self, file: str) -> bool:
         # Its container may be about to be replaced: then the next convergence finds the value without a user.
         path = secret_path(self.stack.name, *file.rsplit(".", 1))
         containers = self.observed.of_stack(self.stack.name)
         return any(mount.get("Source") == path for found in containers for mount in found.told.get("Mounts") or ())
+
+
+def _deploy(release: Release) -> str:
+    return f"deploy.yml -e stack={release.stack} -e release={release.release}"
 
 
 def _other_names(wanted: frozenset[str], found: frozenset[str]) -> str:

@@ -16,6 +16,12 @@ GROUND, ACCESSORY, CHANGE, LIVE, ROUTE, LEFTOVER, FIRST = (
     "first",
 )
 
+EDGE_READY = frozenset({"await edge-traefik"})
+"""What a step waits for that asks the edge."""
+
+WITH_ITS_DATA = "with its data"
+"""The detail of a removal of a container that takes its unnamed volumes along."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -51,10 +57,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in an order that respects ``after``; ``notes`` are for the reader and change nothing."""
+    """Steps in an order that respects ``after``.
+
+    ``notes`` are for the reader and change nothing: what a person has to see to. ``pending`` are notes too: what was
+    declared, and waits to be rolled out.
+    """
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -67,13 +78,13 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan as an operator reads it."""
-        return [*map(str, self.steps), *(f"note: {note}" for note in self.notes)]
+        return [*map(str, self.steps), *(f"note: {note}" for note in (*self.notes, *self.pending))]
 
 
-def plan_of(steps: Iterable[Step], notes: Iterable[str] = ()) -> Plan:
+def plan_of(steps: Iterable[Step], notes: Iterable[str] = (), pending: Iterable[str] = ()) -> Plan:
     """A plan of these steps, each said once. Waiting for a step that is not among them means: it is done already."""
     found: dict[str, Step] = {}
     for step in steps:
         found.setdefault(step.id, step)
     ordered = (replace(step, after=step.after & found.keys()) for step in found.values())
-    return Plan(tuple(ordered), tuple(dict.fromkeys(notes)))
+    return Plan(tuple(ordered), tuple(dict.fromkeys(notes)), tuple(pending))

@@ -47,6 +47,7 @@ def damaged(case: dict[str, Any]) -> SimulatedHost:
         host.configs |= {path: False for path in host.configs if path.endswith(f"-{name}")}
     host.networks |= {name: ObservedNetwork(**fields) for name, fields in case.get("networks", {}).items()}
     host.routes |= case.get("routes", {})
+    host.known |= set(case.get("known", ()))
     return host
 
 
