@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
 from .gateway.host_state import now
+from .hands import EDGE_CONTAINER, LIVE_LIMIT_S, READY_LIMIT_S, Host
 from .model.container import LABEL, WantedContainer
 from .model.errors import InvalidInput, OpsError
 from .model.host import Observed, WantedStack
@@ -17,7 +18,6 @@ from .model.stack import Network, Volume, parse_tree, with_release
 from .plan.edge import BASE, compile_base
 from .plan.stacks import ENDS, NEXT, REPLACED, definition_mark, plan_stacks
 from .plan.steps import ACCESSORY, CHANGE, WITH_ITS_DATA, Plan, Step
-from .transaction import EDGE_CONTAINER, LIVE_LIMIT_S, READY_LIMIT_S, Host, Transaction
 
 PARALLEL = 6
 # Health checks come every few seconds; what is unhealthy for longer than this needs a person.
@@ -241,16 +241,21 @@ class Apply:
     def _release(self, step: Step) -> None:
         wanted: WantedStack = step.detail
         release = new_release(self.host, wanted, wanted.baseline, wanted.digests)
-        self.host.state.add_record(release)
-        Transaction(self.host, release, action="converge", by="converge", why="first release of this host").run()
+        self._bring(release, "first release of this host")
 
     def _release_again(self, step: Step) -> None:
         """The live release anew, without a gap; what somebody changed is removed, and the standby stays."""
         live: Release = step.detail
         number = self.host.state.next_number(live.stack)
         release = replace(live, number=number, of=live.origin, created_at=now(), by="converge", why=step.reason)
+        self._bring(release, step.reason)
+
+    def _bring(self, release: Release, why: str) -> None:
+        # Loaded here: nearly every convergence has no release to bring, and is over before this would be.
+        from .transaction import Transaction  # noqa: PLC0415
+
         self.host.state.add_record(release)
-        Transaction(self.host, release, action="converge", by="converge", why=step.reason).run()
+        Transaction(self.host, release, action="converge", by="converge", why=why).run()
 
     def _forget(self, step: Step) -> None:
         self.host.secrets.forget(step.target)

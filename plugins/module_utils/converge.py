@@ -10,7 +10,7 @@ from typing import Any
 
 from .apply import Apply, Outcome, failure, note_applied, observe
 from .gateway.host_state import seconds_since
-from .hands import wanted_from
+from .hands import Host, wanted_from
 from .model.errors import OpsError
 from .model.host import Observed, WantedStack
 from .model.stack import parse_tree
@@ -18,7 +18,6 @@ from .plan.saved import host_marks, other_steps, since_saved
 from .plan.stacks import plan_stacks
 from .plan.steps import Plan
 from .plan.undeclared import removal
-from .transaction import Host
 
 Result = dict[str, Any]
 

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from .gateway.edge import EdgeFiles
+from .gateway.edge import EdgeApi, EdgeFiles, config_errors
 from .gateway.engine import Engine
 from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState
 from .model.host import WantedStack
 from .model.stack import parse_tree
-from .release import Request
-from .runtime import ContainerRuntime
-from .transaction import Host
+from .runtime import ContainerRuntime, Runtime
 
 CERT_RESOLVER = "acme"
+EDGE_CONTAINER = "edge-traefik"
+EDGE_NETWORK = "edge"
+API_PORT = 8082
+READY_LIMIT_S = 90.0
+LIVE_LIMIT_S = 10.0
+
+
+@dataclass
+class Host:
+    """A host's hands: everything that is touched on it, given. ``auth`` is the registry login."""
+
+    engine: Engine
+    state: HostState
+    secrets: HostSecrets
+    files: EdgeFiles
+    runtime: Runtime
+    environment: str
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cert_resolver: str | None = None
+
+    def edge_address(self) -> str:
+        """Where this host reaches its edge."""
+        return self.engine.address(EDGE_CONTAINER, EDGE_NETWORK)
+
+    def edge_api(self) -> EdgeApi:
+        """The running edge's own account."""
+        return EdgeApi(f"http://{self.edge_address()}:{API_PORT}", self._why_not_live)
+
+    def _why_not_live(self) -> list[Any]:
+        return [*self.files.broken(), *config_errors(self.engine.logs(EDGE_CONTAINER, 20))]
 
 
 def host_for(environment: str, registry_auth: str = "") -> Host:
@@ -35,14 +64,4 @@ def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]
         baseline=entry.get("baseline", ""),
         secret_marks=host.secrets.marks(secrets),
         cert_resolver=host.cert_resolver,
-    )
-
-
-def request_from(host: Host, given: Mapping[str, Any]) -> Request:
-    """A request as the controller's action filled it in."""
-    return Request(
-        wanted=wanted_from(host, given["entry"], given["secrets"]),
-        secrets=given["secrets"],
-        by=given["requested_by"],
-        why=given.get("reason", ""),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from .apply import new_release, stand_ready
 from .gateway.engine import TaskResult
 from .gateway.host_state import now
+from .hands import Host, wanted_from
 from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
@@ -17,7 +18,7 @@ from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
 from .plan.release import live_since, rollback_target, same_release, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
-from .transaction import Host, Receipt, Transaction
+from .transaction import Receipt, Transaction
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Request:
     def stack(self) -> Stack:
         """The declared stack."""
         return self.wanted.stack
+
+
+def request_from(host: Host, given: Mapping[str, Any]) -> Request:
+    """A request as the controller's action filled it in."""
+    return Request(
+        wanted=wanted_from(host, given["entry"], given["secrets"]),
+        secrets=given["secrets"],
+        by=given["requested_by"],
+        why=given.get("reason", ""),
+    )
 
 
 def deploy(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[Receipt | None, list[str]]:

@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .gateway.edge import EdgeApi, EdgeFiles, config_errors
-from .gateway.engine import Engine
-from .gateway.host_secrets import HostSecrets
-from .gateway.host_state import HostState, seconds_since
+from .gateway.host_state import seconds_since
 from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
+from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
 from .model.errors import InvalidInput, OpsError
 from .model.release import Release, StackState
 from .model.route import INTERNAL, Route
@@ -24,13 +22,8 @@ from .model.smoke import SmokeResult, SmokeTest
 from .model.stack import parse_tree
 from .plan.edge import BASE, compile_stack, lint_all
 from .plan.smoke import judge, place_of, tally
-from .runtime import Runtime
 
-EDGE_CONTAINER = "edge-traefik"
-EDGE_NETWORK = "edge"
-API_PORT, INTERNAL_PORT, PUBLIC_PORT = 8082, 8081, 8443
-READY_LIMIT_S = 90.0
-LIVE_LIMIT_S = 10.0
+INTERNAL_PORT, PUBLIC_PORT = 8081, 8443
 IN_A_ROW = 3
 
 
@@ -55,31 +48,6 @@ class Receipt:
     def as_dict(self) -> dict[str, Any]:
         """For results and history."""
         return dict(self.__dict__)
-
-
-@dataclass
-class Host:
-    """A host's hands: everything that is touched on it, given. ``auth`` is the registry login."""
-
-    engine: Engine
-    state: HostState
-    secrets: HostSecrets
-    files: EdgeFiles
-    runtime: Runtime
-    environment: str
-    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
-    cert_resolver: str | None = None
-
-    def edge_address(self) -> str:
-        """Where this host reaches its edge."""
-        return self.engine.address(EDGE_CONTAINER, EDGE_NETWORK)
-
-    def edge_api(self) -> EdgeApi:
-        """The running edge's own account."""
-        return EdgeApi(f"http://{self.edge_address()}:{API_PORT}", self._why_not_live)
-
-    def _why_not_live(self) -> list[Any]:
-        return [*self.files.broken(), *config_errors(self.engine.logs(EDGE_CONTAINER, 20))]
 
 
 class Transaction:

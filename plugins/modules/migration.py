@@ -43,8 +43,8 @@ report:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
-from ..module_utils.hands import host_for, request_from
-from ..module_utils.release import migrate
+from ..module_utils.hands import host_for
+from ..module_utils.release import migrate, request_from
 
 
 def main() -> None:

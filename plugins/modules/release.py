@@ -63,8 +63,8 @@ import signal
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
-from ..module_utils.hands import host_for, request_from
-from ..module_utils.release import deploy, roll_back
+from ..module_utils.hands import host_for
+from ..module_utils.release import deploy, request_from, roll_back
 from ..module_utils.report import told
 
 

@@ -14,6 +14,7 @@ from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.engine import Engine
 from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.hands import Host
 from plugins.module_utils.model.container import WantedContainer
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.stack import parse_tree
@@ -22,7 +23,6 @@ from plugins.module_utils.plan.differences import differences
 from plugins.module_utils.plan.settings import settings_of, settings_wanted
 from plugins.module_utils.plan.steps import CHANGE, Step
 from plugins.module_utils.runtime import Runtime
-from plugins.module_utils.transaction import Host
 
 pytestmark = pytest.mark.lab
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.module_utils.apply import Apply, Outcome, failure
+from plugins.module_utils.hands import Host
 from plugins.module_utils.model.errors import InvalidInput, OpsError
 from plugins.module_utils.plan.steps import GROUND, Plan, Step
-from plugins.module_utils.transaction import Host
 
 
 @st.composite

@@ -20,12 +20,12 @@ from plugins.module_utils.converge import Wish, converge, drift, rehearse, remov
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
-from plugins.module_utils.hands import wanted_from
+from plugins.module_utils.hands import Host, wanted_from
 from plugins.module_utils.model.container import ObservedContainer
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.release import Request, deploy
 from plugins.module_utils.runtime import ContainerRuntime
-from plugins.module_utils.transaction import Host, Transaction
+from plugins.module_utils.transaction import Transaction
 from tests.property.estate_parts import EDGE_TREE, SHA, SHOP_TREE, TOOLS_TREE, UNWATCHED
 from tests.property.simulated_engine import FAULTS, Faults, Killed, SimulatedEngine
 

@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.hands import Host
 from plugins.module_utils.model.container import ObservedContainer
 from plugins.module_utils.model.stack import parse_tree
 from plugins.module_utils.plan.hardening import CHECKS, loosened
 from plugins.module_utils.release import status
-from plugins.module_utils.transaction import Host
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "hardening.md"
 

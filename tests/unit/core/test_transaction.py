@@ -20,9 +20,10 @@ from plugins.module_utils.gateway.engine import Engine, TaskResult
 from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.sockets import DrainResult
+from plugins.module_utils.hands import Host
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState
-from plugins.module_utils.transaction import Host, Receipt, Transaction
+from plugins.module_utils.transaction import Receipt, Transaction
 
 TREE = {
     "name": "job",
