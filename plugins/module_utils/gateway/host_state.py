@@ -26,6 +26,7 @@ from ..model.release import Release, StackState, release_from, state_from
 ROOT = Path("/var/lib/seisei")
 RUN = Path("/run/seisei")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_LOCK = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 def now() -> str:
@@ -108,6 +109,12 @@ def _ends_a_line(handle: BinaryIO) -> bool:
     return handle.read(1) == b"\n"
 
 
+def _fit_for_a_path(name: str, pattern: re.Pattern[str]) -> str:
+    if not pattern.fullmatch(name):
+        raise OpsError(f"'{name}' cannot be the name of a stack", do="use lower-case letters, digits and '-'")
+    return name
+
+
 def _event(stack: str, number: int, line: str) -> dict[str, Any]:
     try:
         return dict(json.loads(line))
@@ -124,9 +131,7 @@ class HostState:
         self.run = run
 
     def _stack(self, stack: str) -> Path:
-        if not _NAME.fullmatch(stack):  # it becomes a path
-            raise OpsError(f"'{stack}' cannot be the name of a stack", do="use lower-case letters, digits and '-'")
-        return self.root / "stacks" / stack
+        return self.root / "stacks" / _fit_for_a_path(stack, _NAME)
 
     def stacks(self) -> tuple[str, ...]:
         """Stacks this host has a state of."""
@@ -243,8 +248,9 @@ class HostState:
         Raises OpsError at once, saying who holds it and since when.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        self._stack(stack)
-        descriptor = os.open(self.run / f"{stack}.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(
+            self.run / f"{_fit_for_a_path(stack, _LOCK)}.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600
+        )
         with os.fdopen(descriptor, "a+") as handle:
             os.fchmod(descriptor, 0o600)  # who can open it can lock it, and so stop every release
             try:

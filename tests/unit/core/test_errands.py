@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 # A run in small: forks the process beside it, then a worker for each question, as Ansible does.
 RUN = """
-import json, os, signal, sys, time
+import json, os, signal, socket, sys, time
 from pathlib import Path
 from plugins.module_utils.gateway import errands
 from plugins.module_utils.model.environment import Aws
@@ -53,8 +53,9 @@ folder = Path(sys.argv[1])
 errands.start(folder)
 errands.start(folder)
 limit = time.monotonic() + 10
-while not (folder / "errands").exists() and time.monotonic() < limit:
-    time.sleep(0.01)
+with socket.socket(socket.AF_UNIX) as line:  # there before it listens: a worker that came between would ask for itself
+    while line.connect_ex(str(folder / "errands")) and time.monotonic() < limit:
+        time.sleep(0.01)
 told = {"run": os.getpid(), "first": worker(["a"]), "second": worker(["b"]), "refused": worker(["absent"])}
 if len(sys.argv) > 2:
     os.kill(int(told["first"]["by"]), signal.SIGKILL)
