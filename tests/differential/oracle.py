@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ class Oracle:
         tree = self._tree(case)
         overrides = self._overrides(tree)
         self._compose(case, overrides)
-        stack = parse_tree(_ours(case, tree, overrides), case.path.name)
+        stack = _parsed(case, tree, overrides)
         return {name: self._pair(case, stack, name) for name in case.services}
 
     def _tree(self, case: Case) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Oracle:
 
     def _files(self, case: Case) -> set[str]:
         try:
-            stack = parse_tree(_ours(case, self._tree(case), {}), case.path.name)
+            stack = _parsed(case, self._tree(case), {})
         except OpsError:
             return set()  # its own tests say so
         made = (_wanted(stack, name, "sha256:0").payload["HostConfig"] for name in case.services)
@@ -205,6 +205,13 @@ def _wanted(stack: Stack, service: str, digest: str) -> WantedContainer:
         digest=digest,
         secret_marks=dict.fromkeys(stack.secrets, MARK),
     )
+
+
+def _parsed(case: Case, tree: dict[str, Any], overrides: dict[str, Any]) -> Stack:
+    """The stack as our side reads it. The edge is read under its own name, since what it mounts is for it alone."""
+    ours = _ours(case, tree, overrides)
+    name = "edge" if tree["name"] == "edge" else case.name
+    return replace(parse_tree({**ours, "name": name}, case.path.name), name=case.name)
 
 
 def _ours(case: Case, tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
