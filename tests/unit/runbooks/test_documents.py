@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from plugins.module_utils.gateway.stack_file import read_text
+from plugins.module_utils.gateway.stack_file import _QUICK, _TELLING, _read, read_text
 from plugins.module_utils.model.errors import OpsError
 
 
@@ -40,3 +42,13 @@ def test_what_is_not_yaml_is_told_with_its_line(text: str, where: str, what: str
         read_text(text, "f.yml")
     assert caught.value.where == where
     assert what in caught.value.what
+
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = [*ROOT.glob("inventories/**/*.yml"), *ROOT.glob("tests/differential/cases/*.yml")]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_quick_reader_reads_as_the_telling_one(file: Path) -> None:
+    quick, telling = (_read(file.read_text(encoding="utf-8"), "f.yml", 0, kind) for kind in (_QUICK, _TELLING))
+    assert (quick.value, quick.lines) == (telling.value, telling.lines)
