@@ -114,11 +114,13 @@ def _revive(client: docker.DockerClient, lab: Lab, spec: Spec, container: Contai
 
 
 def fingerprint(client: docker.DockerClient, lab: Lab, spec: Spec) -> str:
-    """Digest of everything that makes the container what it is: specification, image, and mounted files."""
+    """Digest of all that makes the container what it is: specification, image, mounted files and where they lie."""
     directory = lab.files(spec.part)
     mounted = digest_of_tree(directory) if directory.exists() else ""
     image = str(client.images.get(spec.image).id)
-    return hashlib.sha256(json.dumps([asdict(spec), image, mounted], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([asdict(spec), image, str(directory), mounted], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def find_containers(client: docker.DockerClient, lab: Lab) -> list[Container]:
