@@ -27,6 +27,15 @@ INTERNAL_PORT, PUBLIC_PORT = 8081, 8443
 IN_A_ROW = 3
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step: its name in journal and receipt, what it does, and whether this transaction needs it."""
+
+    name: str
+    take: Callable[[], None]
+    needed: bool = True
+
+
 @dataclass
 class Receipt:
     """What a transaction did and measured; seconds, milliseconds where the name ends in ``_ms``."""
@@ -61,6 +70,7 @@ class Transaction:
         self.receipt = Receipt(action, release.stack, release.release, release.number, self.before.live)
         self.said = {"by": by, "why": why}
         self.id = uuid.uuid4().hex[:12]
+        self._decided = 0.0  # when traffic was told to move, by the monotonic clock
         self._was_present = release.number in host.runtime.present(release.stack)
 
     def run(self) -> Receipt:
@@ -72,12 +82,12 @@ class Transaction:
         began = time.monotonic()
         switched = False
         try:
-            self._before_the_switch()
+            self._take(self._before_the_switch())
             switched = True
-            self._switch()
+            self._take(self._switch())
             self._record_live()
             self.receipt.outcome = "done"
-            self._tidy_up()
+            self._take_what_goes(self._afterwards())
         except BaseException as error:
             self.receipt.error = str(error) or type(error).__name__
             if self.receipt.outcome != "done":  # once it is live for good, the old one may be stopped already
@@ -91,40 +101,73 @@ class Transaction:
             self.host.state.tell(self.release.stack, told)
         return self.receipt
 
-    # -- the steps -----------------------------------------------------------------------------------------------------
+    # -- the steps, in their order -------------------------------------------------------------------------------------
 
-    def _before_the_switch(self) -> None:
-        with self._step("fetch and verify the digest"):
-            self.host.runtime.fetch(self.release)
-        with self._step("start the candidate"):
-            self.host.runtime.start(self.release)
-        with self._step("wait for health"):
-            self.host.runtime.wait_ready(self.release, READY_LIMIT_S)
-        with self._step("smoke off the edge"):
-            self._smoke(self._direct_target)
+    def _before_the_switch(self) -> list[Step]:
+        """What nobody sees: a failure removes the candidate."""
+        runtime, release = self.host.runtime, self.release
+        return [
+            Step("fetch and verify the digest", lambda: runtime.fetch(release)),
+            Step("start the candidate", lambda: runtime.start(release)),
+            Step("wait for health", self._wait_ready),
+            Step("smoke off the edge", lambda: self._smoke(self._direct_target)),
+        ]
 
-    def _switch(self) -> None:
+    def _switch(self) -> list[Step]:
+        """What moves traffic: a failure returns the edge first."""
+        return [
+            Step("check the edge's configuration", self._check_the_config),
+            Step("switch the edge", self._switch_the_edge),
+            Step("confirm through the edge", self._confirm),
+            Step("smoke through the edge", lambda: self._smoke(self._public_target)),
+        ]
+
+    def _afterwards(self) -> list[Step]:
+        """What is done once the release is live for good: a failure is told, and the rest is done all the same."""
+        old = self._leaves()
+        return [
+            Step("drain the old release", self._drain_the_old, needed=bool(old)),
+            Step("keep the old release on standby", self._keep_the_old, needed=bool(old) and old == self._stands_by()),
+            Step("remove releases beyond the standby", self._remove_the_older),
+        ]
+
+    def _take(self, steps: list[Step]) -> None:
+        for step in steps:
+            if step.needed:
+                with self._step(step.name):
+                    step.take()
+
+    def _take_what_goes(self, steps: list[Step]) -> None:
+        for step in steps:
+            try:
+                self._take([step])
+            except OpsError as error:
+                self.receipt.warnings.append(str(error))
+
+    def _wait_ready(self) -> None:
+        self.host.runtime.wait_ready(self.release, READY_LIMIT_S)
+
+    def _check_the_config(self) -> None:
+        placed = {name: other for name, other in self.host.files.all().items() if name != BASE}
+        if faults := lint_all({**placed, self.release.stack: self._config(self.release)}):
+            raise InvalidInput(faults)
+
+    def _switch_the_edge(self) -> None:
         config = self._config(self.release)
-        with self._step("check the edge's configuration"):
-            placed = {name: other for name, other in self.host.files.all().items() if name != BASE}
-            if faults := lint_all({**placed, self.release.stack: config}):
-                raise InvalidInput(faults)
-        with self._step("switch the edge"):
-            began = time.monotonic()
-            self.host.files.place(self.release.stack, config)
-            self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
-        with self._step("confirm through the edge"):
-            for route in self._first_routes():
-                target = self._edge_target(route, route.hosts[0])
-                probe_until(
-                    lambda target=target, route=route: ask(target, self._probe_path(route)),  # type: ignore[misc]
-                    self.release.release,
-                    header=self.stack.ops.release_header,
-                    in_a_row=IN_A_ROW,
-                )
-            self.receipt.flip_ms = round((time.monotonic() - began) * 1000, 1)
-        with self._step("smoke through the edge"):
-            self._smoke(self._public_target)
+        self._decided = time.monotonic()
+        self.host.files.place(self.release.stack, config)
+        self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
+
+    def _confirm(self) -> None:
+        for route in self._first_routes():
+            target = self._edge_target(route, route.hosts[0])
+            probe_until(
+                lambda target=target, route=route: ask(target, self._probe_path(route)),  # type: ignore[misc]
+                self.release.release,
+                header=self.stack.ops.release_header,
+                in_a_row=IN_A_ROW,
+            )
+        self.receipt.flip_ms = round((time.monotonic() - self._decided) * 1000, 1)
 
     def _record_live(self) -> None:
         self._set_state(replace(self._now(), live=self.release.number, standby=self._stands_by()))
@@ -139,32 +182,18 @@ class Transaction:
         """The number of the release that stops being live, 0 when there is none."""
         return self.before.live if self.before.live != self.release.number else 0
 
-    def _tidy_up(self) -> None:
-        for tidy in (self._drain_the_old, self._keep_the_old, self._remove_the_older):
-            try:
-                tidy()
-            except OpsError as error:
-                self.receipt.warnings.append(str(error))
-
     def _drain_the_old(self) -> None:
-        if old := self._leaves():
-            with self._step("drain the old release"):
-                previous = self.host.state.record(self.release.stack, old)
-                drained = self.host.runtime.drain(previous, self.stack.ops.drain_limit)
-                seconds = round(drained.seconds, 3)
-                self.receipt.drained = {"seconds": seconds, "in_flight": drained.first, "cut": drained.left}
+        drained = self.host.runtime.drain(self._record(self._leaves()), self.stack.ops.drain_limit)
+        seconds = round(drained.seconds, 3)
+        self.receipt.drained = {"seconds": seconds, "in_flight": drained.first, "cut": drained.left}
 
     def _keep_the_old(self) -> None:
-        if (old := self._leaves()) and old == self._stands_by():
-            with self._step("keep the old release on standby"):
-                self.host.runtime.stand_by(self.host.state.record(self.release.stack, old))
+        self.host.runtime.stand_by(self._record(self._leaves()))
 
     def _remove_the_older(self) -> None:
-        with self._step("remove releases beyond the standby"):
-            for number in sorted(
-                self.host.runtime.present(self.release.stack) - {self.release.number, self._stands_by()}
-            ):
-                self.host.runtime.discard(self.host.state.record(self.release.stack, number))
+        kept = {self.release.number, self._stands_by()}
+        for number in sorted(self.host.runtime.present(self.release.stack) - kept):
+            self.host.runtime.discard(self._record(number))
 
     # -- undoing -------------------------------------------------------------------------------------------------------
 
@@ -195,7 +224,7 @@ class Transaction:
 
     def _return_the_edge(self) -> None:
         if self.before.live:
-            config = self._config(self.host.state.record(self.release.stack, self.before.live))
+            config = self._config(self._record(self.before.live))
             self.host.files.place(self.release.stack, config)
             self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
         else:
@@ -209,6 +238,9 @@ class Transaction:
 
     def _set_state(self, state: StackState) -> None:
         self.host.state.set_state(self.release.stack, state)
+
+    def _record(self, number: int) -> Release:
+        return self.host.state.record(self.release.stack, number)
 
     def _config(self, release: Release) -> dict[str, Any]:
         stack = parse_tree(release.tree, f"release {release.number}")
