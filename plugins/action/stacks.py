@@ -7,7 +7,7 @@ from typing import Any
 
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import RELEASE_MARK, Stack
-from ..plugin_utils.estate import ROOT, EstateAction, stack_names
+from ..plugin_utils.estate import ROOT, EstateAction, stack_definition, stack_names
 from ..plugin_utils.saved_plans import plan_file, read_plan, save_plan
 
 
@@ -99,4 +99,5 @@ class ActionModule(EstateAction):
             known |= {
                 service.name: digests[service.image.replace(RELEASE_MARK, baseline)] for service in stack.released
             }
-        return {"name": stack.name, "tree": stack.tree, "digests": known, "baseline": baseline}
+        file = stack_definition(stack.name)
+        return {"name": stack.name, "tree": stack.tree, "digests": known, "baseline": baseline, "stack_file": file}

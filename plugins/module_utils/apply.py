@@ -283,6 +283,7 @@ def new_release(
         created_at=now(),
         by=by,
         why=why,
+        stack_file=wanted.stack_file,
     )
 
 

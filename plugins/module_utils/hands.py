@@ -57,11 +57,12 @@ def host_for(environment: str, registry_auth: str = "") -> Host:
 
 
 def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]) -> WantedStack:
-    """A stack as the controller sent it: ``{name, tree, digests, baseline}``."""
+    """A stack as the controller sent it: ``{name, tree, digests, baseline, stack_file}``."""
     return WantedStack(
         stack=parse_tree(entry["tree"], f"inventories/stacks/{entry['name']}.yml"),
         digests=entry["digests"],
         baseline=entry.get("baseline", ""),
         secret_marks=host.secrets.marks(secrets),
         cert_resolver=host.cert_resolver,
+        stack_file=entry.get("stack_file", ""),
     )

@@ -23,6 +23,7 @@ from ..module_utils.model.environment import Environment, parse_environment
 from ..module_utils.model.errors import InvalidInput, OpsError
 from ..module_utils.model.interpolation import interpolate
 from ..module_utils.model.stack import RELEASE_MARK, Stack, parse_stack
+from ..module_utils.model.statement import definition_of
 from ..module_utils.plan.smoke import unplaced
 from . import payloads
 
@@ -63,6 +64,19 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     if errors := unplaced(stack.ops.smoke, stack.ops.routes):
         raise InvalidInput(errors)
     return stack
+
+
+def stack_source(name: str, *, folder: Path = STACKS) -> dict[str, Any]:
+    """A stack file's tree as it stands in the repository, its names not resolved.
+
+    Raises OpsError when it cannot be read.
+    """
+    return dict(read_document(folder / f"{name}.yml", f"inventories/stacks/{name}.yml").value)
+
+
+def stack_definition(name: str, *, folder: Path = STACKS) -> str:
+    """The fingerprint by which statements know a stack's definition; see :func:`stack_source`."""
+    return definition_of(stack_source(name, folder=folder))
 
 
 class EstateAction(ActionBase):  # type: ignore[misc]
@@ -182,7 +196,12 @@ class EstateAction(ActionBase):  # type: ignore[misc]
     def recorded_arguments(self, name: str) -> dict[str, Any]:
         """What a module needs to act on what the host has on record; neither registry nor secrets store is asked."""
         return {
-            "entry": {"name": name, "tree": self.stack_tree(name), "digests": {}},
+            "entry": {
+                "name": name,
+                "tree": self.stack_tree(name),
+                "digests": {},
+                "stack_file": stack_definition(name),
+            },
             "environment_name": self.environment.name,
             "requested_by": f"{getpass.getuser()}@{platform.node()}",
         }

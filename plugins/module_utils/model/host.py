@@ -18,7 +18,7 @@ class WantedStack:
 
     ``digests`` maps an accessory's image (``registry/name:tag``) and a released service's name to a digest;
     ``baseline`` is the release a host without a record starts from; ``secret_marks`` are the keyed fingerprints of the
-    values of its secrets, by name.
+    values of its secrets, by name; ``stack_file`` is the fingerprint of its file before names were resolved.
     """
 
     stack: Stack
@@ -26,6 +26,7 @@ class WantedStack:
     baseline: str = ""
     secret_marks: Mapping[str, str] = field(default_factory=dict)
     cert_resolver: str | None = None
+    stack_file: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ class Release:
 
     ``number`` counts up per stack and host; ``digests`` maps a released service to its image digest; ``tree`` is the
     stack's definition at this release; ``secrets`` are the keyed fingerprints of the secret values it runs with, by
-    name. ``of`` is the number of the record that this one repeats, 0 for a release of its own. Times are UTC, ISO 8601.
+    name. ``of`` is the number of the record that this one repeats, 0 for a release of its own. ``stack_file`` is
+    the fingerprint of the stack file before its names were resolved, which statements call the definition; empty where
+    it was not recorded. Times are UTC, ISO 8601.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Release:
     by: str = ""
     why: str = ""
     of: int = 0
+    stack_file: str = ""
 
     @property
     def origin(self) -> int:
@@ -57,7 +60,8 @@ def release_from(record: Mapping[str, Any]) -> Release:
             do="take /var/lib/seisei/stacks/<stack> and its containers away, and converge; volumes stay",
         )
     try:
-        return Release(**{name: record[name] for name in Release.__dataclass_fields__})
+        known = {"stack_file": "", **record}
+        return Release(**{name: known[name] for name in Release.__dataclass_fields__})
     except KeyError as error:
         raise OpsError(
             f"the release record has no field {error}",

@@ -6,6 +6,7 @@ may verify cannot approve, whatever a statement says of itself.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -33,6 +34,14 @@ KINDS: Mapping[str, str] = {
 def namespace_of(kind: str) -> str:
     """What ``ssh-keygen -Y sign -n`` is given for a kind of statement; ``namespaces=`` in allowed_signers names it."""
     return f"{kind}@seisei-ops"
+
+
+def definition_of(tree: Any) -> str:
+    """The fingerprint of a stack file's tree before its names are resolved: the same in every environment.
+
+    SHA-256 of its canonical JSON, 64 hexadecimal digits. Keys are made text first, as they are on the wire.
+    """
+    return hashlib.sha256(canonical(json.loads(json.dumps(tree))).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

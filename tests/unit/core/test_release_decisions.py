@@ -147,3 +147,9 @@ def test_after_going_back_to_a_release_with_todays_secret_the_next_step_leads_fu
     records = [release(1), release(2), release(3), replace(release(4, "sha-0000001"), of=1)]
     with pytest.raises(OpsError, match="there is no good release 1 step back"):
         rollback_target(records, StackState(live=4, standby=3, last=4), done(1, 2, 3, 4))
+
+
+def test_a_record_that_was_written_before_stack_files_had_a_fingerprint_is_read() -> None:
+    record = release(7).as_dict()
+    del record["stack_file"]
+    assert release_from(record).stack_file == ""

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.model.errors import OpsError
-from plugins.module_utils.model.statement import APPROVED, KINDS, Signed, Statement, namespace_of, signed_from
+from plugins.module_utils.model.statement import (
+    APPROVED,
+    KINDS,
+    Signed,
+    Statement,
+    definition_of,
+    namespace_of,
+    signed_from,
+)
 
 APPROVAL = Statement(
     kind=APPROVED,
@@ -62,3 +70,12 @@ def test_what_is_no_statement_is_refused(text: str, why: str) -> None:
         _ = Signed(text, "armour").statement
     assert why in str(caught.value)
     assert "Next: have its signer make it anew" in str(caught.value)
+
+
+def test_a_definition_is_the_same_for_the_same_tree_however_it_is_written() -> None:
+    written = {"name": "shop", "services": {"web": {"image": "${REGISTRY}/shop:${RELEASE}", "labels": {1: "x"}}}}
+    travelled = json.loads(json.dumps(written))
+    assert definition_of(written) == definition_of(travelled)
+    assert len(definition_of(written)) == 64
+    travelled["services"]["web"]["image"] = "${REGISTRY}/other:${RELEASE}"
+    assert definition_of(written) != definition_of(travelled)
