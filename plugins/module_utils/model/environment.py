@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .document import Node
+from .gate import GATE_KEYS, Gate, parse_gate
 from .vocabulary import Key, Keys
 
 RELEASE_PATTERN = r"sha-[0-9a-f]{7,40}"
@@ -59,6 +60,7 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, str] = field(default_factory=dict)
+    gate: Gate = field(default_factory=Gate)
 
 
 def _text(node: Node) -> str:
@@ -120,6 +122,7 @@ ENVIRONMENT_KEYS = Keys(
     Key("variables", "mapping", "Values that stack files know as ${NAME}", _names),
     Key("secrets", "mapping", "Ids in the secrets store of the secrets that stack files name", _names),
     Key("baseline", "mapping", "The release of each stack that a bare host starts from, as sha-<commit>", _baseline),
+    Key("gate", "mapping", "What a release has to have before it may go live here", parse_gate, keys=GATE_KEYS),
     notes=False,
 )  # fmt: skip
 
