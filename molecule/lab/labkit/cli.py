@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from docker.errors import DockerException
 
-from labkit import acme, aws, checks, containers, health, hosts, images, parts, pki, registry, secrets
+from labkit import acme, aws, checks, containers, health, hosts, images, parts, pki, registry, secrets, signers
 from labkit.files import make_private_directory
 from labkit.progress import Progress
 from labkit.settings import AWS, PLACES, PREFIX, ROLE_HOST, STANDINS, Lab
@@ -119,6 +119,7 @@ def _up(client: docker.DockerClient, lab: Lab, options: argparse.Namespace, prog
     with progress.phase("shared parts answer"):
         _wait(client, lab, known, role_host=role_host)
         hosts.write_known_hosts(client, lab, hosts.host_places(role_host=role_host))
+        signers.write_signers(lab)
         for host in acme.forget_old_certificates(client, lab, role_host=role_host):
             progress.say(f"{host}: the certificate authority is a new one, so its edge orders certificates anew")
     with progress.phase("object storage and secrets"):

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from labkit import parts, pki, secrets
+from labkit import parts, pki, secrets, signers
 from labkit.files import digest_of_tree, write_private
 from labkit.settings import Lab
 
+from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.gate import parse_gate
+from plugins.module_utils.model.statement import APPROVED, VERIFIED
 
 
 def test_a_private_file_is_written_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -135,3 +138,19 @@ def test_every_name_of_an_environment_leads_to_its_host() -> None:
     assert "address=/demo.nagashiro.lab/10.213.0.12" in lines
     assert "address=/demo.staging.nagashiro.lab/10.213.0.11" in lines
     assert "local=/lab/" in lines
+
+
+def test_signers_of_the_lab_are_made_once_and_are_what_a_gate_takes(tmp_path: Path) -> None:
+    lab = Lab(root=tmp_path)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0mnzxWUCxgDpUDyLNiM6stEVmeMGMZRrfVuNcPtgl0"
+    write_private(lab.build / "ssh" / "known_hosts", f"10.213.0.11,staging-1.lab,staging-1 {key}\n")
+    folder = signers.write_signers(lab)
+    text = (folder / "allowed_signers").read_text()
+    assert signers.write_signers(lab) == folder
+    assert (folder / "allowed_signers").read_text() == text
+    node = Node({"allowed_signers": text}, "gate")
+    gate = parse_gate(node)
+    assert node.errors == []
+    assert gate.who_may(APPROVED) == ("approver", "developer")
+    assert gate.who_may(VERIFIED) == ("staging-1",)
+    assert stat.S_IMODE((folder / "developer").stat().st_mode) == 0o600
