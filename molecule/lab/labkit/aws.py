@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from labkit.files import write_private
-from labkit.settings import AWS, BUCKETS, Lab
+from labkit.settings import AWS, BUCKETS, LEDGER_BUCKET, Lab
 
 REGION = "ap-northeast-1"
 PROFILE = "lab"
@@ -36,9 +36,9 @@ def seed(lab: Lab, secrets: dict[str, str]) -> list[str]:
     done = []
     store = client(lab, "s3", secrets)
     held = {bucket["Name"] for bucket in store.list_buckets()["Buckets"]}
-    for bucket in BUCKETS:
+    for bucket in (*BUCKETS, LEDGER_BUCKET):
         if bucket not in held:
-            store.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            make_bucket(store, bucket, locked=bucket == LEDGER_BUCKET)
             done.append(f"bucket {bucket}")
     manager = client(lab, "secretsmanager", secrets)
     names = {entry["Name"] for page in manager.get_paginator("list_secrets").paginate() for entry in page["SecretList"]}
@@ -46,6 +46,12 @@ def seed(lab: Lab, secrets: dict[str, str]) -> list[str]:
         manager.create_secret(Name=name, SecretString=secrets[name])
         done.append(f"secret {name}")
     return done
+
+
+def make_bucket(store: Any, name: str, *, locked: bool) -> None:
+    """Make a bucket; a locked one keeps every version of an object, and lets none be deleted while it is retained."""
+    place = {"LocationConstraint": REGION}
+    store.create_bucket(Bucket=name, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=locked)
 
 
 def client(lab: Lab, service: str, secrets: dict[str, str]) -> Any:

@@ -16,10 +16,24 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from docker.errors import DockerException
 
-from labkit import acme, aws, checks, containers, health, hosts, images, parts, pki, registry, secrets, signers
+from labkit import (
+    acme,
+    aws,
+    checks,
+    containers,
+    health,
+    hosts,
+    images,
+    ledger,
+    parts,
+    pki,
+    registry,
+    secrets,
+    signers,
+)  # fmt: skip
 from labkit.files import make_private_directory
 from labkit.progress import Progress
-from labkit.settings import AWS, PLACES, PREFIX, ROLE_HOST, STANDINS, Lab
+from labkit.settings import AWS, LEDGER_BUCKET, PLACES, PREFIX, ROLE_HOST, STANDINS, Lab
 from plugins.module_utils.model.errors import OpsError
 
 _PART_SECONDS = 60
@@ -125,6 +139,9 @@ def _up(client: docker.DockerClient, lab: Lab, options: argparse.Namespace, prog
     with progress.phase("object storage and secrets"):
         if made := aws.seed(lab, known):
             progress.say(f"{lab.container(AWS.part)}: made {len(made)} that were missing ({', '.join(made[:3])} …)")
+        if f"bucket {LEDGER_BUCKET}" in made:
+            for who in ledger.forget_old_ledger(client, lab, role_host=role_host):
+                progress.say(f"{who}: the ledger is a new one, and the old one is forgotten")
     with progress.phase("registry"):
         tags = [f"{PREFIX}{tag}" for tag in (*images.STACK_IMAGES.values(), "traefik:3.7")]
         tags += [image.tag for image in applications]

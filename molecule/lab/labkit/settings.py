@@ -17,6 +17,7 @@ LABEL = "ops.seisei.lab"
 ENVIRONMENTS = ("staging", "production")
 TENANTS = ("acme", "globex")
 BUCKETS = tuple(f"seisei-{environment}-backups" for environment in ENVIRONMENTS)
+LEDGER_BUCKET = "seisei-ledger"
 REGISTRY_USER = "ops"
 DATABASE_ADMIN = "ops_admin"
 

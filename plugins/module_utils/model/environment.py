@@ -10,6 +10,10 @@ from .gate import GATE_KEYS, Gate, parse_gate
 from .vocabulary import Key, Keys
 
 RELEASE_PATTERN = r"sha-[0-9a-f]{7,40}"
+LOCK_MODES = ("governance", "compliance")
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_PREFIX = r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*)?"
+_TEN_YEARS = 3660
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,23 @@ class ObjectStorage:
 
 
 @dataclass(frozen=True)
+class LedgerPlace:
+    """Where the ledger is: one for all environments. ``endpoint`` empty means AWS itself.
+
+    The controller's own credentials are used, as ``aws`` names them. ``object_lock_days`` 0 leaves it to the bucket's
+    default retention.
+    """
+
+    bucket: str = ""
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = "ap-northeast-1"
+    ca_file: str = ""
+    object_lock_days: int = 0
+    object_lock: str = "governance"
+
+
+@dataclass(frozen=True)
 class Environment:
     """One environment.
 
@@ -57,6 +78,7 @@ class Environment:
     registry: Registry
     aws: Aws
     object_storage: ObjectStorage
+    ledger: LedgerPlace = LedgerPlace()
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +100,12 @@ def _names(node: Node) -> dict[str, str]:
 
 def _baseline(node: Node) -> dict[str, str]:
     return {stack: value.text(pattern=RELEASE_PATTERN) for stack, value in node.mapping().items()}
+
+
+def _ledger(node: Node) -> LedgerPlace:
+    if isinstance(node.value, Mapping) and not node.value.get("bucket"):
+        node.reject("'bucket' is missing", "name the bucket that all environments share, or leave ledger out")
+    return LedgerPlace(**LEDGER_KEYS.read(node))
 
 
 REGISTRY_KEYS = Keys(
@@ -110,6 +138,22 @@ STORAGE_KEYS = Keys(
     Key("password_secret", "text", "Id of the key that backups are encrypted with", _text),
     notes=False,
 )
+LEDGER_KEYS = Keys(
+    Key("bucket", "text", "The bucket, with versioning and Object Lock",
+        lambda node: node.text(pattern=_BUCKET, hint="a bucket's name"), required=True),
+    Key("prefix", "text", "What comes before every name in it",
+        lambda node: node.text(pattern=_PREFIX, hint="a path without '/' at its ends")),
+    Key("endpoint", "text", "Another address than AWS itself",
+        lambda node: node.text(pattern=r"https?://\S+", hint="an address",
+                               do="write it like https://s3.ap-northeast-1.amazonaws.com")),
+    Key("region", "text", "The region", _text, default=LedgerPlace.region),
+    Key("ca_file", "text", "File on the controller with the certificate authority of endpoint", _text),
+    Key("object_lock_days", "number", "How many days nobody can delete an entry; 0 leaves it to the bucket",
+        lambda node: node.integer(least=0, most=_TEN_YEARS), default="0"),
+    Key("object_lock", " | ".join(LOCK_MODES), "Whether some may lift that lock, or nobody",
+        lambda node: node.choice(LOCK_MODES, LOCK_MODES[0]), default=LOCK_MODES[0]),
+    notes=False,
+)  # fmt: skip
 ENVIRONMENT_KEYS = Keys(
     Key("name", "text", "The environment's name; stack files know it as ${ENVIRONMENT}",
         lambda node: node.text(pattern=r"[a-z][a-z0-9-]*", hint="an environment's name"), required=True),
@@ -119,6 +163,8 @@ ENVIRONMENT_KEYS = Keys(
         lambda node: Aws(**AWS_KEYS.read(node)), keys=AWS_KEYS),
     Key("object_storage", "mapping", "Where backups go", lambda node: ObjectStorage(**STORAGE_KEYS.read(node)),
         keys=STORAGE_KEYS),
+    Key("ledger", "mapping", "Where it is written who allowed and did what; the same for all environments", _ledger,
+        keys=LEDGER_KEYS),
     Key("variables", "mapping", "Values that stack files know as ${NAME}", _names),
     Key("secrets", "mapping", "Ids in the secrets store of the secrets that stack files name", _names),
     Key("baseline", "mapping", "The release of each stack that a bare host starts from, as sha-<commit>", _baseline),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.model.document import Node
-from plugins.module_utils.model.environment import Environment, parse_environment
+from plugins.module_utils.model.environment import Environment, LedgerPlace, parse_environment
 from plugins.module_utils.model.errors import InvalidInput
 from tests.unit.core.core_parts import told
 
@@ -26,17 +26,28 @@ def test_the_least_that_must_be_said() -> None:
     found = parsed()
     assert (found.name, found.registry.server, found.aws.region) == ("staging", "r:5000", "ap-northeast-1")
     assert (found.variables, found.secrets, found.baseline) == ({}, {}, {})
+    assert found.ledger == LedgerPlace()
 
 
 def test_everything_that_can_be_said() -> None:
     found = parsed(
         aws={"region": "eu-west-1", "profile": "lab"},
         object_storage={"bucket": "b"},
+        ledger={
+            "bucket": "led",
+            "prefix": "a/b",
+            "endpoint": "https://s3:5000",
+            "ca_file": "/ca.pem",
+            "region": "eu-west-1",
+            "object_lock_days": 3650,
+            "object_lock": "compliance",
+        },
         variables={"PORT": 5432, "HOST": "db"},
         secrets={"KEY": "staging/key"},
         baseline={"odoo18": "sha-19b9b98"},
     )
     assert (found.aws.region, found.aws.profile, found.object_storage.bucket) == ("eu-west-1", "lab", "b")
+    assert found.ledger == LedgerPlace("led", "a/b", "https://s3:5000", "eu-west-1", "/ca.pem", 3650, "compliance")
     assert found.variables == {"PORT": "5432", "HOST": "db"}
     assert (found.secrets, found.baseline) == ({"KEY": "staging/key"}, {"odoo18": "sha-19b9b98"})
 
@@ -52,6 +63,16 @@ def test_everything_that_can_be_said() -> None:
         ({"variables": {"HOSTS": ["a"]}}, "variables.HOSTS: expected text, found a list"),
         ({"secrets": {"KEY-1": "x"}}, "secrets.KEY-1: 'KEY-1' is not a variable's name"),
         ({"baseline": {"www": "latest"}}, "baseline.www: 'latest' is not"),
+        ({"ledger": {}}, "ledger: 'bucket' is missing"),
+        ({"ledger": {"prefix": "a"}}, "ledger: 'bucket' is missing"),
+        ({"ledger": "led"}, "ledger: expected a mapping, found text"),
+        ({"ledger": {"bucket": "Led"}}, "ledger.bucket: 'Led' is not a bucket's name"),
+        ({"ledger": {"bucket": "led", "prefix": "/a"}}, "ledger.prefix: '/a' is not a path without '/' at its ends"),
+        ({"ledger": {"bucket": "led", "prefix": "a/../b"}}, "ledger.prefix: 'a/../b' is not a path"),
+        ({"ledger": {"bucket": "led", "endpoint": "s3:5000"}}, "ledger.endpoint: 's3:5000' is not an address"),
+        ({"ledger": {"bucket": "led", "object_lock_days": -1}}, "ledger.object_lock_days: -1 is outside 0..3660"),
+        ({"ledger": {"bucket": "led", "object_lock": "none"}}, "ledger.object_lock: 'none' is not one of"),
+        ({"ledger": {"buckets": "x", "bucket": "led"}}, "ledger.buckets: 'buckets' is not accepted here"),
         ({"basline": {}}, "basline: 'basline' is not accepted here. Next: did you mean 'baseline'?"),
     ],
 )
