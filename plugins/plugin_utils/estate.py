@@ -103,6 +103,11 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         """The task's arguments."""
         return dict(self._task.args)
 
+    @property
+    def rehearsal(self) -> bool:
+        """Whether this run only rehearses (``--check``)."""
+        return bool(self._task.check_mode)
+
     @cached_property
     def environment(self) -> Environment:
         """The environment that the host belongs to."""

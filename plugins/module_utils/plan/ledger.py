@@ -27,6 +27,10 @@ class Witness:
     where: str
     head: Head
 
+    def knows(self, mark: str) -> bool:
+        """Whether this is the hash of the entry it knows; of a head that people copy, a beginning is enough."""
+        return bool(self.head.hash) and mark.startswith(self.head.hash)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -205,7 +209,7 @@ def _confirmations(hashes: Mapping[int, str], witnesses: Iterable[Witness]) -> d
     known: dict[int, bool] = {}
     for one in witnesses:
         if one.head.number in hashes:
-            same = one.head.hash == hashes[one.head.number]
+            same = one.knows(hashes[one.head.number])
             known[one.head.number] = same and known.get(one.head.number, True)
     return known
 
@@ -237,7 +241,7 @@ def _contradicted(
 
     Every later witness contradicts as well then, since each entry stands on all before it.
     """
-    against = [one for one in witnesses if one.head.number in hashes and hashes[one.head.number] != one.head.hash]
+    against = [one for one in witnesses if one.head.number in hashes and not one.knows(hashes[one.head.number])]
     if not against:
         return []
     first = min(against, key=lambda one: one.head.number)
@@ -246,7 +250,7 @@ def _contradicted(
     agreeing = [
         one.head.number
         for one in witnesses
-        if one.head.number < first.head.number and hashes.get(one.head.number) == one.head.hash
+        if one.head.number < first.head.number and one.knows(hashes.get(one.head.number, ""))
     ]
     since = max(agreeing, default=0) + 1
     knows = f"{first.where} knows another entry {first.head.number}"

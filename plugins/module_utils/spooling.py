@@ -1,0 +1,112 @@
+"""A host's own word for the ledger: said, signed with its SSH host key, and kept until a controller fetches it.
+
+Nothing here may undo a release: what cannot be signed or written is a warning in the receipt.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .gateway.host_spool import HostSpool
+from .gateway.host_state import HostState, now
+from .gateway.signatures import HOST_KEY, fingerprint_of, sign
+from .model.errors import OpsError
+from .model.gate import Gate
+from .model.release import Release
+from .model.statement import HAPPENED, Signed, Statement
+
+Sign = Callable[[Statement], Signed]
+_AT_ONCE = 500  # statements that one answer carries; the next run fetches the rest
+
+
+class Host(Protocol):
+    """As much of :class:`hands.Host` as is needed: without the engine's SDK, which takes time to load."""
+
+    environment: str
+    state: HostState
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """The id of the statement that waits now, or why there is none."""
+
+    id: str = ""
+    warning: str = ""
+
+
+def spool_statement(
+    host: Host,
+    kind: str,
+    release: Release,
+    details: Mapping[str, Any],
+    *,
+    why: str = "",
+    by: str = "",
+    sign_it: Sign | None = None,
+) -> Spooled:
+    """Say what this host did with a release, or that it verified it, and keep it for the ledger.
+
+    ``by`` is this host's name among the signers (see :func:`name_of_host`). ``details`` is JSON: for ``happened`` what
+    history tells (``action``, ``outcome``, ``seconds``, ``by`` who asked, …), for ``verified`` the smoke tests' tally.
+    Never raises.
+    """
+    try:
+        statement = Statement(
+            kind=kind,
+            environment=host.environment,
+            stack=release.stack,
+            release=release.release,
+            digests=dict(release.digests),
+            definition=release.stack_file,
+            by=by or name_of_host(),
+            at=now(),
+            why=why,
+            details=dict(details),
+        )
+        HostSpool(host.state.root).add((sign_it or _sign_with_the_host_key)(statement))
+    except OpsError as error:
+        return Spooled(warning=f"the ledger will not know of this: {error}")
+    return Spooled(statement.id)
+
+
+def tell_happened(
+    host: Host, release: Release, event: Mapping[str, Any], *, by: str = "", sign_it: Sign | None = None
+) -> str:
+    """Write an event into the stack's history, and say it to the ledger; a warning, or nothing.
+
+    ``event`` is what history tells: ``action``, ``outcome``, ``seconds``, ``by`` who asked for it, ``why`` and others.
+    In history it has the statement's id, by which one event that is told by both is known as one.
+    """
+    details = {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
+    why = str(event.get("why", ""))
+    spooled = spool_statement(host, HAPPENED, release, details, why=why, by=by, sign_it=sign_it)
+    host.state.tell(release.stack, {**event, "statement": spooled.id})
+    return spooled.warning
+
+
+def name_of_host(gate: Gate | None = None) -> str:
+    """This host's name among an environment's signers, found by its key; its host name where the gate is not known."""
+    if gate is not None:
+        mark = fingerprint_of(f"{HOST_KEY}.pub")
+        for one in gate.signers:
+            if one.fingerprint == mark:
+                return one.name
+    return platform.node()
+
+
+def _sign_with_the_host_key(statement: Statement) -> Signed:
+    return sign(statement, HOST_KEY)
+
+
+def for_the_ledger(spool: HostSpool) -> dict[str, Any]:
+    """What a module's answer carries of the spool: the oldest statements that wait, how many there are, the head."""
+    waiting = spool.waiting()
+    return {
+        "to_ledger": [one.as_dict() for one in waiting.statements[:_AT_ONCE]],
+        "waiting": len(waiting.statements),
+        "ledger_head": spool.head().as_dict(),
+        "spool_faults": list(waiting.faults),
+    }

@@ -1,0 +1,79 @@
+"""The way of a host's statements: fetched, looked at, written into the ledger, and then dropped by the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils.gateway.signatures import check
+from ..module_utils.model.errors import OpsError
+from ..module_utils.model.ledger import head_from
+from ..module_utils.model.statement import Signed, signed_from
+from ..module_utils.plan.ledger import Witness
+from .estate import EstateAction
+from .ledger import Ledger
+
+TOLD = ("to_ledger", "waiting", "ledger_head", "spool_faults")
+
+
+def tell_ledger(action: EstateAction, result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a module that changed a host, once the ledger knows of it.
+
+    A ledger that is away, or that is not as it was, is a warning: the host keeps its statements, and the next run
+    brings them. The module's answer has them as :func:`spooling.for_the_ledger` gives them; else the host is asked.
+    """
+    if not action.environment.ledger.bucket:
+        return result
+    told: dict[str, Any] = {key: result.pop(key) for key in TOLD if key in result}
+    try:
+        carried = carry(action, told or action.run_module("spool", {}))
+    except OpsError as error:
+        said = f"  warning: the ledger does not know of this yet, and the host keeps it until it does: {error}"
+        return {**result, "display": [*result.get("display", ()), said], "ledger": {"error": error.as_dict()}}
+    return {**result, "display": [*result.get("display", ()), *carried["display"]], "ledger": carried["ledger"]}
+
+
+def carry(action: EstateAction, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what a host told into the ledger, and let the host drop it.
+
+    Raises LedgerAway, LedgerTampered (the host's own head is a witness) or OpsError; the host has everything then.
+    """
+    if told.get("failed"):
+        raise OpsError(str(told.get("msg", "the host did not say what waits on it")), where=_host(action))
+    ledger, known = Ledger(action.environment), head_from(told["ledger_head"])
+    before = ledger.chain([Witness(f"host {_host(action)}", known)]).sound().head
+    good, refused = _looked_at(action, [signed_from(one) for one in told["to_ledger"]])
+    rehearsal = action.rehearsal
+    entries = [] if rehearsal else ledger.merge(good)
+    written = [one for one in entries if one.number > before.number]
+    waiting = int(told["waiting"]) - (0 if rehearsal else len(good))
+    if entries or (ledger.head().number > known.number and not rehearsal):
+        dropped = {"state": "acknowledged", "ids": [one.signed.statement.id for one in entries]}
+        answer = action.run_module("spool", {**dropped, "head": ledger.head().as_dict()})
+        if answer.get("failed"):
+            raise OpsError(f"what is in the ledger stays on the host as well: {answer.get('msg')}", where=_host(action))
+    lines = [f"  warning: {fault}" for fault in (*told["spool_faults"], *refused)]
+    lines += [f"  ledger: {len(written)} written, head {ledger.head()}"] if written else []
+    lines += [f"  ledger: {waiting} wait on the host"] if waiting > len(refused) else []
+    report = {"head": ledger.head().as_dict(), "written": [one.number for one in written], "waiting": waiting}
+    return {"changed": bool(written), "display": lines, "ledger": report}
+
+
+def _looked_at(action: EstateAction, statements: list[Signed]) -> tuple[list[Signed], list[str]]:
+    """Statements whose signature counts, and a sentence for each other: what cannot be verified is not written."""
+    if not statements:
+        return [], []
+    checked = check(statements, action.environment.gate)
+    if len(checked) != len(statements):
+        raise OpsError("something in the spool is no statement", where=_host(action), do="look into its spool")
+    good = [signed for signed, found in zip(statements, checked, strict=True) if not found.fault]
+    refused = [
+        f"statement {found.statement.id} stays on the host, because its signature does not count: {found.fault}"
+        for found in checked
+        if found.fault
+    ]
+    return good, refused
+
+
+def _host(action: EstateAction) -> str:
+    return str(action.task_vars.get("inventory_hostname", "?"))
