@@ -1,0 +1,44 @@
+"""The gate of the host this runs on, as provisioning placed it: what it asks does not come with the request."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model.document import Node
+from ..model.errors import OpsError
+from ..model.gate import Gate, parse_gate
+
+FOLDER = Path("/etc/seisei")
+
+
+@dataclass(frozen=True)
+class HostGate:
+    """The environment that this host belongs to, and its gate."""
+
+    environment: str
+    gate: Gate
+
+
+def read_gate(folder: Path = FOLDER) -> HostGate | None:
+    """The gate of this host; None when none was placed.
+
+    Raises OpsError when it cannot be read: a gate that is damaged is shut.
+    """
+    policy = folder / "gate.json"
+    try:
+        if not policy.exists():
+            return None
+        found = json.loads(policy.read_text(encoding="utf-8"))
+        texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("allowed_signers", "revoked_keys")}
+        node = Node({**found["gate"], **texts}, str(policy))
+        environment = str(found["environment"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise OpsError(f"the gate of this host cannot be read ({error!r})", where=str(folder), do=_PROVISION) from error
+    gate = parse_gate(node)
+    node.finish()
+    return HostGate(environment, gate)
+
+
+_PROVISION = "place it anew: ansible-playbook playbooks/provision.yml"
