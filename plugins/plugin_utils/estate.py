@@ -123,10 +123,20 @@ class EstateAction(ActionBase):  # type: ignore[misc]
 
     def stack(self, name: str) -> Stack:
         """A stack as this environment resolves it."""
-        return load_stack(name, self._variables)
+        return load_stack(name, self.variables)
+
+    def variable(self, name: str) -> Any:
+        """A variable of the host at hand, resolved; None when it is not set."""
+        return self._templar.template(self.task_vars.get(name))
 
     @property
-    def _variables(self) -> Mapping[str, str]:
+    def rehearsal(self) -> bool:
+        """Whether this run changes nothing (--check)."""
+        return bool(self._task.check_mode)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What stack files know as ${NAME} in this environment."""
         return {
             "REGISTRY": self.environment.registry.server,
             "ENVIRONMENT": self.environment.name,

@@ -13,7 +13,7 @@ from .statement import Statement
 from .vocabulary import Key, Keys
 
 DAY_S = 86_400.0
-_ENVIRONMENT = r"[a-z][a-z0-9-]*"
+_ENVIRONMENT = r"(?:[a-z][a-z0-9-]*)?"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Gate:
     """The gate of one environment.
 
     ``allowed_signers`` and ``revoked_keys`` are texts as ssh-keygen takes them, ``signers`` is what the first one says.
-    ``verified_in`` is the environment whose hosts verify. ``valid_for`` is the longest life of an approval, in seconds.
+    ``verified_in`` is the environment whose hosts verify, ``promotes_to`` the one that a release goes to from here.
+    ``valid_for`` is the longest life of an approval, in seconds.
     """
 
     required: bool = False
@@ -37,6 +38,7 @@ class Gate:
     revoked_keys: str = ""
     signers: tuple[Signer, ...] = ()
     verified_in: str = ""
+    promotes_to: str = ""
     valid_for: float = 7 * DAY_S
     least_reason: Substance = field(default_factory=Substance)
     windows: tuple[WindowPolicy, ...] = ()
@@ -89,6 +91,8 @@ GATE_KEYS = Keys(
         lambda node: node.text()),
     Key("revoked_keys", "text", "Public keys that count no more, one a line, whatever they signed", parse_revoked),
     Key("verified_in", "text", "The environment whose hosts verify a release, and where a person accepts it",
+        lambda node: node.text(pattern=_ENVIRONMENT, hint="an environment's name")),
+    Key("promotes_to", "text", "The environment that a release which was verified here is proposed for",
         lambda node: node.text(pattern=_ENVIRONMENT, hint="an environment's name")),
     Key("valid_for", "duration", "The longest life of an approval", lambda node: node.seconds(), default="168h"),
     Key("least_reason", "mapping", "The least that a reason has to say where one is demanded",

@@ -33,6 +33,7 @@ _MOST_REASONS = 3
 class Missing:
     """One thing that is not there: ``what`` in a sentence, ``because`` why what there is does not count.
 
+    ``kind`` is the kind of statement that is missing; empty when it is none, as with a window.
     ``playbook``, ``environment`` and ``inputs`` make the command that supplies it; without a playbook ``do`` says it.
     """
 
@@ -42,6 +43,7 @@ class Missing:
     environment: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     do: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,12 +201,13 @@ class _Case:
         who = ", ".join(name for name in self.gate.who_may(kind) if name != self.requester or kind != APPROVED)
         by = f" (by: {who or 'nobody may sign that: see allowed_signers'})"
         if kind == VERIFIED:
-            return Missing(f"no host of {there} has verified this very release{by}", because, "deploy", there, release)
+            what = f"no host of {there} has verified this very release{by}"
+            return Missing(what, because, "deploy", there, release, kind=kind)
         if kind == ACCEPTED:
             what = f"nobody has tried and accepted this very release on {there}{by}"
-            return Missing(what, because, "accept", there, {"stack": self.subject.stack})
+            return Missing(what, because, "accept", there, {"stack": self.subject.stack}, kind=kind)
         what = f"nobody but the requester has approved this very release for {self.environment}{by}"
-        return Missing(what, because, "approve", self.environment, release)
+        return Missing(what, because, "approve", self.environment, release, kind=kind)
 
     def _window(self, request: Sequence[Statement]) -> list[Missing]:
         verdict = judge_window(self.gate.windows, self.subject.stack, self.now)
@@ -227,7 +230,7 @@ class _Case:
     def _unrequested(self, because: tuple[str, ...]) -> Missing:
         release = {"stack": self.subject.stack, "release": self.subject.release}
         what = f"{self.requester or 'nobody'} has not asked for it with a signature of the last 15 minutes"
-        return Missing(what, because, "deploy", self.environment, release)
+        return Missing(what, because, "deploy", self.environment, release, kind=REQUESTED)
 
     def _nobody(self) -> Missing:
         return Missing(

@@ -1,0 +1,71 @@
+"""Controller side of seisei.ops.statement_info: what waits for somebody to say something."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..module_utils.model.errors import OpsError
+from ..module_utils.model.gate import Checked, instant
+from ..module_utils.model.statement import APPROVED, REQUESTED, Statement
+from ..module_utils.plan.gate import expiry, open_break_glasses, told_open, withdrawn
+from ..plugin_utils.estate import EstateAction
+from ..plugin_utils.ledger import Ledger
+from ..plugin_utils.statements import checked, where
+
+_PROPOSED_FOR = timedelta(days=7)
+
+
+class ActionModule(EstateAction):
+    """Needs no connection to a host. That the ledger is away is told, and is no failure: nothing here is decided."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def act(self) -> dict[str, Any]:
+        """Broken glass that is open, approvals that hold, and proposals; of one stack or of all."""
+        _, asked = self.validate_argument_spec(
+            {"stack": {"type": "str", "default": ""}, "quiet": {"type": "bool", "default": False}}
+        )
+        found = self._found(asked["stack"]) if self.environment.gate.signers else {"rows": [], "display": []}
+        return {"changed": False, **found, "report": {"open": found["rows"]}} | (
+            {"display": []} if asked["quiet"] else {}
+        )
+
+    def _found(self, stack: str) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        try:
+            known = checked(Ledger(self.environment).signed(), self.environment.gate, now, stack=stack)
+        except OpsError as error:
+            return {"rows": [], "display": [f"What is open cannot be told: {error}"]}
+        glasses = open_break_glasses(known)
+        waiting = self._waiting(known, now)
+        rows = [{"open": one.kind, **_row(one)} for one in (*glasses, *waiting)]
+        return {"rows": rows, "display": self._lines(glasses, waiting)}
+
+    def _waiting(self, known: list[Checked], now: datetime) -> list[Statement]:
+        back, gate = withdrawn(known), self.environment.gate
+        good = [one.statement for one in known if not one.fault and one.statement.id not in back]
+        held = [one for one in good if one.kind == APPROVED and (expiry(one, gate) or now) > now]
+        proposed = [one for one in good if one.kind == REQUESTED and one.details.get("proposed")]
+        recent = [one for one in proposed if (instant(one.at) or now - _PROPOSED_FOR) > now - _PROPOSED_FOR]
+        return [*recent, *held]
+
+    def _lines(self, glasses: list[Statement], waiting: list[Statement]) -> list[str]:
+        lines = ["Open: glass was broken, and nobody else has looked at it since"] if glasses else []
+        for one in glasses:
+            lines.append(f"  {told_open(one)}")
+            command = f"ansible-playbook playbooks/close_break_glass.yml {where(self, one.environment)} -e id={one.id}"
+            lines.append(f'    Next, by somebody else: {command} -e \'{{"reason": "…"}}\'')
+        lines += ["Said, and waiting for its release"] if waiting else []
+        for one in waiting:
+            word = "proposed" if one.kind == REQUESTED else one.kind
+            until = f", until {one.expires}" if one.expires else ""
+            lines.append(f"  {one.id[:8]}: {word} {one.stack} {one.release} for {one.environment} by {one.by}{until}")
+        return lines
+
+
+def _row(one: Statement) -> dict[str, Any]:
+    names = ("id", "environment", "stack", "release", "by", "at", "expires", "why")
+    return {name: getattr(one, name) for name in names}

@@ -1,0 +1,165 @@
+"""The gate on the controller: collect what was signed, ask with a signature, judge, and send it along to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ..module_utils.gate import refusal
+from ..module_utils.model.errors import OpsError
+from ..module_utils.model.gate import Checked, Subject
+from ..module_utils.model.ledger import LedgerAway
+from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
+from ..module_utils.plan.gate import Decision, Missing, judge
+from .estate import EstateAction, stack_definition, stack_source
+from .ledger import Ledger
+from .statements import Statements, checked, say, signatory, where
+
+_WHERE = "gate"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a host needs to judge for itself, and what the person is told."""
+
+    arguments: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    subject: Subject | None = field(default=None, repr=False)
+
+
+def subject_from(given: Mapping[str, Any], release: str, releases: tuple[str, ...]) -> Subject:
+    """The release as statements name it, of the arguments that go to a module."""
+    entry = given["entry"]
+    digests = {service: entry["digests"][service] for service in releases}
+    return Subject(entry["name"], release, digests, stack_definition(entry["name"]))
+
+
+def pass_gate(
+    action: EstateAction, given: Mapping[str, Any], *, what: str = "deploy", ledger: Statements | None = None
+) -> Passed:
+    """Let a release or a migration pass, or raise with everything that it lacks and the commands that supply it.
+
+    ``given`` are the arguments for the module, digests included. What the operator said is read of the task: ``stack``,
+    ``release``, ``reason``, ``break_glass``, ``window_reason``. A rehearsal signs and writes nothing.
+
+    :raises InvalidInput: naming everything that is missing.
+    :raises OpsError: when nobody can sign here, or the ledger cannot be asked and no glass is broken.
+    """
+    asked, environment = action.arguments, action.environment
+    name, release = str(asked["stack"]), str(asked["release"])
+    subject = subject_from(given, release, action.stack(name).ops.releases)
+    if not environment.gate.required:
+        if asked.get("break_glass"):
+            raise OpsError(f"{environment.name} has no gate", where="-e break_glass", do="leave it out")
+        return Passed({"gate": {"required": False}}, (), subject)
+    glass = bool(asked.get("break_glass"))
+    me = signatory(action, BREAK_GLASS if glass else REQUESTED)
+    request = say(action, BREAK_GLASS if glass else REQUESTED, subject, me.name,
+                  why=str(asked.get("reason") or ""), details=_details(asked, what))  # fmt: skip
+    now = datetime.now(UTC)
+    ledger = ledger or Ledger(environment)
+    kept, away = _kept(ledger, glass)
+    known = checked(kept, environment.gate, now, stack=name)
+    decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
+    if not decision.allowed:
+        raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
+    if action.rehearsal:
+        return Passed({"gate": {"required": True}}, _told(decision), subject)
+    mine = me.sign(request)
+    if away is None:
+        away = _append(ledger, mine, glass)
+    arguments = {
+        "required": True,
+        "source": stack_source(name),
+        "variables": dict(action.variables),
+        "requester": me.name,
+        "statements": [one.as_dict() for one in [*_to_send(kept, decision), mine]],
+        # With the ledger away the host keeps it, until a run finds the ledger back.
+        "to_keep": [mine.as_dict()] if away else [],
+    }
+    return Passed({"gate": arguments}, (*_told(decision), *_told_away(away)), subject)
+
+
+def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:
+    details = {"action": what}
+    return {**details, "window": str(asked["window_reason"])} if asked.get("window_reason") else details
+
+
+def _kept(ledger: Statements, glass: bool) -> tuple[list[Signed], LedgerAway | None]:
+    try:
+        return ledger.signed(), None
+    except LedgerAway as away:
+        if not glass:
+            raise _waits(away) from away
+        return [], away
+
+
+def _append(ledger: Statements, mine: Signed, glass: bool) -> LedgerAway | None:
+    try:
+        ledger.append(mine)
+    except LedgerAway as away:
+        if not glass:
+            raise _waits(away) from away
+        return away
+    return None
+
+
+def _waits(away: LedgerAway) -> OpsError:
+    return OpsError(
+        f"an ordinary release waits for the ledger: {away.what}",
+        where=away.where,
+        do=f"{away.do}; until then roll_back.yml works, and so does -e break_glass=true with a reason",
+    )
+
+
+def _to_send(kept: list[Signed], decision: Decision) -> list[Signed]:
+    """What the host needs: what the decision relies on, and what was taken back."""
+    wanted = {one.id for one in decision.relied_on}
+    return [
+        one
+        for one in kept
+        if f'"kind":"{WITHDRAWN}"' in one.text or any(f'"id":"{number}"' in one.text for number in wanted)
+    ]
+
+
+def _command(action: EstateAction, missing: Missing) -> str:
+    if not missing.playbook:
+        return missing.do
+    inputs = "".join(f" -e {name}={value}" for name, value in missing.inputs.items())
+    return f"ansible-playbook playbooks/{missing.playbook}.yml {where(action, missing.environment)}{inputs}"
+
+
+def _told(decision: Decision) -> tuple[str, ...]:
+    relied = [f"gate: {one.kind} by {one.by} at {one.at} ({one.id[:8]})" for one in decision.relied_on]
+    return (*relied, *(f"gate: {note}" for note in decision.notes))
+
+
+def _told_away(away: LedgerAway | None) -> tuple[str, ...]:
+    return (f"gate: the ledger is away ({away.what}); the host keeps what was signed",) if away else ()
+
+
+def proposal(action: EstateAction, subject: Subject, *, ledger: Statements | None = None) -> list[str]:
+    """Propose a release that is live here for the environment that this one leads to; the commands for it.
+
+    Raises OpsError when this environment leads nowhere, or the proposal cannot be signed or written.
+    """
+    target = action.environment.gate.promotes_to
+    if not target:
+        raise OpsError(
+            f"{action.environment.name} leads to no other environment",
+            where="-e auto_promote",
+            do="leave it out, or set ops_environment.gate.promotes_to",
+        )
+    me = signatory(action, REQUESTED)
+    request: Statement = say(action, REQUESTED, subject, me.name, environment=target, details={"proposed": True})
+    (ledger or Ledger(action.environment)).append(me.sign(request))
+    release = f"-e stack={subject.stack} -e release={subject.release}"
+    accept = f"ansible-playbook playbooks/accept.yml {where(action, action.environment.name)} -e stack={subject.stack}"
+    return [
+        f"proposed for {target} by {me.name} ({request.id[:8]}); next, by whom it concerns:",
+        f"  {accept}",
+        f"  ansible-playbook playbooks/approve.yml {where(action, target)} {release}",
+        f"  ansible-playbook playbooks/deploy.yml {where(action, target)} {release}",
+    ]
