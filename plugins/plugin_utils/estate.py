@@ -65,6 +65,10 @@ def load_stack(name: str, variables: Mapping[str, str], *, folder: Path = STACKS
     return stack
 
 
+class CutOff(OpsError):
+    """A module was killed before it could answer."""
+
+
 class EstateAction(ActionBase):  # type: ignore[misc]
     """Base of our actions. ``self.environment`` is the environment of the host at hand."""
 
@@ -198,7 +202,7 @@ class EstateAction(ActionBase):  # type: ignore[misc]
             )
         result.pop("invocation", None)  # it would repeat the whole estate in every report
         if result.get("failed") and int(result.get("rc") or 0) > _KILLED:
-            raise OpsError(
+            raise CutOff(
                 f"the run on the host was cut off before it could answer ({_last_line(result)})",
                 where=str(self.task_vars.get("inventory_hostname", "?")),
                 do="run the same again: it finds what was begun, and finishes or undoes it",
