@@ -267,11 +267,16 @@ class Transaction:
             raise Undone(stuck, self.receipt) from error
 
     def _undo(self, *, moved: bool, bad: bool) -> None:
-        """Traffic first, then the candidate; words last, since a full disk must not stand in the way of either."""
+        """Traffic first, then the candidate; words last, since a full disk must not stand in the way of either.
+
+        Only where the candidate is recorded as live, that is taken back before its containers are.
+        """
         if moved:
             began = time.monotonic()
             self._return_the_edge()
             self.receipt.steps["return the edge"] = seconds_since(began)
+        if self._now().live != self.before.live:
+            self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
         if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
             began = time.monotonic()
             words = self.host.runtime.last_words(self.release)
@@ -280,12 +285,8 @@ class Transaction:
             self._journal_undone("remove the candidate", output=words)
         if moved:
             self._journal_undone("return the edge")
-        found = self._now()
-        wanted = replace(found, live=self.before.live, standby=self.before.standby)
         if bad:
-            wanted = replace(wanted, bad=tuple(dict.fromkeys((*self.before.bad, self.release.number))))
-        if wanted != found:
-            self._set_state(wanted)
+            self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 
     def _return_the_edge(self) -> None:
         if self.before.live:
