@@ -69,10 +69,24 @@ def converge(host: Host, wish: Wish) -> Result:
     with ExitStack() as held:
         for name in wish.changes(host.state.stacks()):
             held.enter_context(host.state.locked(name, "converge"))
+        tended = _tend(host, wish.changes(host.state.stacks()))
         wanted, _, planned = _plan(host, wish)
         outcome = Apply(host, wish.secrets).run(planned)
         _remember(host, wanted, planned, outcome)
-    return _done(planned, outcome, began)
+    result = _done(planned, outcome, began)
+    lines = [*tended, *result["display"]]
+    return {**result, "changed": result["changed"] or bool(tended), "display": lines} if tended else result
+
+
+def _tend(host: Host, names: Sequence[str]) -> list[str]:
+    """Bring to rest what transactions that died left of these stacks; what was done."""
+    left = [name for name in names if host.state.begun(name)]
+    if not left:
+        return []
+    # Loaded here: nearly every convergence comes upon nothing, and is over before this would be.
+    from .tend import tend, told  # noqa: PLC0415
+
+    return [line for name in left for line in told(tend(host, name))]
 
 
 def drift(host: Host, names: Sequence[str]) -> Result:

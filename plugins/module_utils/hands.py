@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from .gateway.edge import EdgeApi, EdgeFiles, config_errors
 from .gateway.engine import Engine
 from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState
+from .model.begun import Watched
 from .model.host import WantedStack
 from .model.stack import parse_tree
 from .runtime import ContainerRuntime, Runtime
@@ -23,9 +24,18 @@ READY_LIMIT_S = 90.0
 LIVE_LIMIT_S = 10.0
 
 
+def _unheard(_: Any) -> None:
+    """Nobody listens."""
+
+
 @dataclass
 class Host:
-    """A host's hands: everything that is touched on it, given. ``auth`` is the registry login."""
+    """A host's hands: everything that is touched on it, given.
+
+    ``auth`` is the registry login. ``told`` hears what a transaction does as it does it, ``library`` names the code
+    that is kept here to run without a controller, ``transaction`` the one that is to be run, and ``start_watch`` has a
+    release watched.
+    """
 
     engine: Engine
     state: HostState
@@ -35,6 +45,10 @@ class Host:
     environment: str
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     cert_resolver: str | None = None
+    told: Callable[[Mapping[str, Any]], None] = _unheard
+    library: str = ""
+    transaction: str = ""
+    start_watch: Callable[[Watched], None] = _unheard
 
     def edge_address(self) -> str:
         """Where this host reaches its edge."""

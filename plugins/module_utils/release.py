@@ -13,12 +13,14 @@ from .hands import Host, wanted_from
 from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
-from .model.release import Release
+from .model.receipt import Receipt
+from .model.release import Release, StackState
 from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
-from .plan.release import live_since, rollback_target, same_release, with_secrets_at_hand
+from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
-from .transaction import Receipt, Transaction
+from .tend import tend, told
+from .transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,26 @@ def request_from(host: Host, given: Mapping[str, Any]) -> Request:
     )
 
 
-def deploy(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[Receipt | None, list[str]]:
+def deploy(
+    host: Host, request: Request, sha: str, *, again: bool = False, rehearse: bool = False
+) -> tuple[Receipt | None, list[str]]:
     """Bring a stack to a release. Returns the receipt (None when there was nothing to do) and what was said.
 
-    Raises OpsError with the old release serving as before.
+    ``again`` also takes a release that was taken back before. Raises OpsError with the old release serving as before.
     """
     name = request.stack.name
     candidate = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
     live = _live(host, name)
     if same_release(live, candidate):
-        return None, [f"{name} is at {sha} already, with this digest and definition"]
-    said = [f"{name}: {live.release if live else 'nothing'} -> {sha} ({', '.join(sorted(candidate.digests.values()))})"]
+        return None, _say(host, f"{name} is at {sha} already, with this digest and definition")
+    if not again:
+        _refuse_bad(host, candidate)
+    digests = ", ".join(sorted(candidate.digests.values()))
+    said = _say(host, f"{name}: {live.release if live else 'nothing'} -> {sha} ({digests})")
     if rehearse:
         return Receipt("deploy", name, sha, candidate.number, live.number if live else 0, outcome="rehearsed"), said
     with host.state.locked(name, f"deploy of {sha} by {request.by}"):
+        said += _tend(host, name)
         said += _stand_ready(host, request, (GROUND, ACCESSORY, ROUTE, LEFTOVER))
         # Counted under the lock: another deploy may have taken the number meanwhile.
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
@@ -76,26 +84,26 @@ def roll_back(
     if live is None:
         raise OpsError(f"stack '{name}' has no release here", do="deploy one first")
     if sha and live.release.startswith(sha):
-        return None, [f"{name} is at {live.release} already"]
+        return None, _say(host, f"{name} is at {live.release} already")
     target = _earlier(host, name, steps, sha)
     warm = target.number in host.runtime.present(name)
-    said = [
-        f"{name}: {live.release} -> {target.release} (release {target.number}, {'warm' if warm else 'to be started'})"
-    ]
+    how = f"release {target.number}, {'warm' if warm else 'to be started'}"
+    said = _say(host, f"{name}: {live.release} -> {target.release} ({how})")
     if rehearse:
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
     with host.state.locked(name, f"rollback to {target.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
+        said += _tend(host, name)
         said += _stand_ready(host, request, (ROUTE, LEFTOVER))
         if _live(host, name) != live:
             raise OpsError(
                 f"another release of '{name}' went live in the meantime", do="look at status.yml, then decide again"
             )
-        target = _startable(host, target, live)
+        target = startable(host, target, live)
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
 
 
-def _startable(host: Host, target: Release, live: Release) -> Release:
+def startable(host: Host, target: Release, live: Release) -> Release:
     """The target, or where a secret was rotated since, a record of its own: the same release with today's value."""
     present = host.secrets.present().get(target.stack, frozenset())
     found = with_secrets_at_hand(target, present, live.secrets)
@@ -143,9 +151,30 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
     return result, said
 
 
+def _tend(host: Host, name: str) -> list[str]:
+    return _say(host, *told(tend(host, name)))
+
+
 def _stand_ready(host: Host, request: Request, parts: tuple[str, ...]) -> list[str]:
     # Never CHANGE: a database that runs is not replaced in passing. That is converge's, where the plan is read first.
-    return stand_ready(host, request.wanted, request.secrets, parts)
+    return _say(host, *stand_ready(host, request.wanted, request.secrets, parts))
+
+
+def _say(host: Host, *lines: str) -> list[str]:
+    for line in lines:
+        host.told({"say": line})
+    return list(lines)
+
+
+def _refuse_bad(host: Host, candidate: Release) -> None:
+    name = candidate.stack
+    state, history = host.state.state(name), host.state.history(name)
+    if found := known_bad(host.state.records(name), state, history, candidate):
+        raise OpsError(
+            f"{found.release} was taken back here before (release {found.number}): {why_bad(history, found.number)}",
+            where=name,
+            do="deploy a mended release; if the cause lay elsewhere and is gone, run this again with -e again=true",
+        )
 
 
 def _error(result: TaskResult) -> str:
@@ -170,8 +199,16 @@ def status(host: Host, stack: Stack) -> dict[str, Any]:
         "since": live_since(host.state.history(name), state.live),
         "health": _health(stack, serving),
         "standby": host.state.record(name, state.standby).release if state.standby else "",
+        "bad": ", ".join(_bad(host, name, state)),
         **_looseness(found),
     }
+
+
+def _bad(host: Host, name: str, state: StackState) -> list[str]:
+    """The releases that were taken back, each once, the newest first; one that serves now is not bad any more."""
+    records = {record.number: record.release for record in host.state.records(name)}
+    found = dict.fromkeys(records[number] for number in sorted(state.bad, reverse=True) if number in records)
+    return [release for release in found if release != records.get(state.live)]
 
 
 def events(host: Host, name: str, most: int) -> list[dict[str, Any]]:

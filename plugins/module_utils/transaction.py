@@ -1,21 +1,26 @@
 """Bring a release to traffic, or return to one: the same steps, journaled, undone by themselves when one fails.
 
-Before the switch a failure removes the candidate and nobody saw anything. After it, the edge goes back first.
+Before the switch a failure removes the candidate and nobody saw anything. After it, the edge goes back first. What is
+about to be done is written down first, and taken away when its end was told: what a killed process or a lost host
+leaves behind is finished or undone by whoever comes next (tend.py).
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from .gateway.host_state import seconds_since
+from .gateway.host_state import now, seconds_since, utc
 from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
 from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
+from .model.begun import Begun, Watched
 from .model.errors import InvalidInput, OpsError
+from .model.receipt import DONE, STUCK, UNDONE, Receipt, Undone
 from .model.release import Release, StackState
 from .model.route import INTERNAL, Route
 from .model.smoke import SmokeResult, SmokeTest
@@ -36,70 +41,93 @@ class Step:
     needed: bool = True
 
 
-@dataclass
-class Receipt:
-    """What a transaction did and measured; seconds, milliseconds where the name ends in ``_ms``."""
-
-    action: str
-    stack: str
-    release: str
-    number: int
-    previous: int
-    steps: dict[str, float] = field(default_factory=dict)
-    smoke: str = ""
-    flip_ms: float = 0.0
-    drained: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    outcome: str = ""
-    error: str = ""
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For results and history."""
-        return dict(self.__dict__)
-
-
 class Transaction:
-    """One change of what is live in one stack. Use under the stack's lock."""
+    """One change of what is live in one stack. Use under the stack's lock.
 
-    def __init__(self, host: Host, release: Release, *, action: str, by: str = "", why: str = "") -> None:
+    The host's ``told`` hears of each step as it comes. ``begun`` is what was written down, of one that died.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        release: Release,
+        *,
+        action: str = "",
+        by: str = "",
+        why: str = "",
+        condemns: tuple[int, ...] = (),
+        begun: Begun | None = None,
+    ) -> None:
         self.host = host
         self.release = release
         self.stack = parse_tree(release.tree, f"release {release.number}")
-        self.before: StackState = host.state.state(release.stack)
-        self.receipt = Receipt(action, release.stack, release.release, release.number, self.before.live)
-        self.said = {"by": by, "why": why}
-        self.id = uuid.uuid4().hex[:12]
+        self.begun = begun or Begun(
+            id=host.transaction or uuid.uuid4().hex[:12],
+            stack=release.stack,
+            number=release.number,
+            action=action,
+            before=host.state.state(release.stack),
+            was_present=release.number in host.runtime.present(release.stack),
+            began=now(),
+            by=by,
+            why=why,
+            environment=host.environment,
+            condemns=condemns,
+            library=host.library,
+        )
+        self.before = self.begun.before
+        self.receipt = Receipt(
+            self.begun.action, release.stack, release.release, release.number, self.before.live,
+            transaction=self.begun.id,
+        )  # fmt: skip
         self._decided = 0.0  # when traffic was told to move, by the monotonic clock
-        self._was_present = release.number in host.runtime.present(release.stack)
 
     def run(self) -> Receipt:
         """Take all steps.
 
-        Raises OpsError when one failed before the release was live for good, after having undone what was done. What
+        Raises Undone when one failed before the release was live for good, after having undone what was done. What
         fails later, in draining and tidying up, is told in the receipt: it is no reason to take a good release back.
         """
         began = time.monotonic()
-        switched = False
+        self.host.state.begin(self.begun)
+        moved = False
         try:
             self._take(self._before_the_switch())
-            switched = True
+            moved = True
             self._take(self._switch())
             self._record_live()
-            self.receipt.outcome = "done"
+            self.receipt.outcome = DONE
             self._take_what_goes(self._afterwards())
         except BaseException as error:
             self.receipt.error = str(error) or type(error).__name__
-            if self.receipt.outcome != "done":  # once it is live for good, the old one may be stopped already
-                self.receipt.outcome = "undone"
-                self._undo_or_tell(error, switched)
+            if self.receipt.outcome != DONE:  # once it is live for good, the old one may be stopped already
+                self._undo_or_tell(error, moved=moved, bad=moved)
+            if isinstance(error, OpsError):
+                raise Undone(error, self.receipt) from error
             raise
         finally:
-            self.receipt.seconds = seconds_since(began)
-            self._journal("end", self.receipt.outcome or "died")
-            told = {**self.receipt.as_dict(), **self.said, "digests": self.release.digests}
-            self.host.state.tell(self.release.stack, told)
+            self._end(seconds_since(began))
         return self.receipt
+
+    def _end(self, seconds: float) -> None:
+        """Tell how it ended. What cannot be written down now stays begun, so that it is told when it can be."""
+        self.receipt.seconds = seconds
+        try:
+            self._journal("end", self.receipt.outcome or "died")
+            if not self._is_told():
+                said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
+                condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
+                self.host.state.tell(self.release.stack, {**self.receipt.as_dict(), **said, **condemned})
+            if self.receipt.outcome != STUCK:
+                self.host.files.forget_kept(self.release.stack)
+                self.host.state.ended(self.release.stack)
+        except OpsError as error:
+            self.receipt.warnings.append(f"{error}; its end is told later")
+
+    def _is_told(self) -> bool:
+        """Whether history has the end of it already: we may have died between that and saying so."""
+        told = self.host.state.history(self.release.stack)[-5:]
+        return any(e.get("transaction") == self.begun.id and e.get("outcome") in (DONE, UNDONE) for e in told)
 
     # -- the steps, in their order -------------------------------------------------------------------------------------
 
@@ -126,6 +154,7 @@ class Transaction:
         """What is done once the release is live for good: a failure is told, and the rest is done all the same."""
         old = self._leaves()
         return [
+            Step("watch the release", self._watch, needed=self._watches() or self._is_watched()),
             Step("drain the old release", self._drain_the_old, needed=bool(old)),
             Step("keep the old release on standby", self._keep_the_old, needed=bool(old) and old == self._stands_by()),
             Step("remove releases beyond the standby", self._remove_the_older),
@@ -154,6 +183,7 @@ class Transaction:
 
     def _switch_the_edge(self) -> None:
         config = self._config(self.release)
+        self.host.files.keep_for_return(self.release.stack)
         self._decided = time.monotonic()
         self.host.files.place(self.release.stack, config)
         self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
@@ -170,7 +200,8 @@ class Transaction:
         self.receipt.flip_ms = round((time.monotonic() - self._decided) * 1000, 1)
 
     def _record_live(self) -> None:
-        self._set_state(replace(self._now(), live=self.release.number, standby=self._stands_by()))
+        bad = tuple(dict.fromkeys((*self.before.bad, *self.begun.condemns)))
+        self._set_state(replace(self._now(), live=self.release.number, standby=self._stands_by(), bad=bad))
 
     def _stands_by(self) -> int:
         """The number of the release to return to: what is left, unless it is the same release that goes live again."""
@@ -181,6 +212,30 @@ class Transaction:
     def _leaves(self) -> int:
         """The number of the release that stops being live, 0 when there is none."""
         return self.before.live if self.before.live != self.release.number else 0
+
+    def _watches(self) -> bool:
+        """Whether to watch: what a person went back to is not taken back by a machine, nor is a first release."""
+        return self.begun.action == "deploy" and self._leaves() > 0 and self.stack.ops.watch.limit > 0
+
+    def _is_watched(self) -> bool:
+        return self.host.state.watched(self.release.stack) is not None
+
+    def _watch(self) -> None:
+        """From now on this one, and not the one before."""
+        self.host.state.unwatch(self.release.stack)
+        if self._watches():
+            until = utc(now()) + timedelta(seconds=self.stack.ops.watch.limit)
+            watched = Watched(
+                transaction=self.begun.id,
+                stack=self.release.stack,
+                number=self.release.number,
+                previous=self._leaves(),
+                until=until.isoformat(),
+                environment=self.host.environment,
+                library=self.host.library,
+            )
+            self.host.state.watch(watched)
+            self.host.start_watch(watched)
 
     def _drain_the_old(self) -> None:
         drained = self.host.runtime.drain(self._record(self._leaves()), self.stack.ops.drain_limit)
@@ -197,39 +252,56 @@ class Transaction:
 
     # -- undoing -------------------------------------------------------------------------------------------------------
 
-    def _undo_or_tell(self, cause: BaseException, switched: bool) -> None:
+    def _undo_or_tell(self, cause: BaseException, *, moved: bool, bad: bool) -> None:
+        self.receipt.outcome = UNDONE
         try:
-            self._undo(switched)
+            self._undo(moved=moved, bad=bad)
         except OpsError as error:
-            self.receipt.outcome = "stuck"
-            raise OpsError(
-                f"{cause}; undoing it failed as well: {error}",
+            self.receipt.outcome = STUCK
+            self.receipt.error = f"{cause}; undoing it failed as well: {error}"
+            stuck = OpsError(
+                self.receipt.error,
                 where=self.release.stack,
-                do="run converge.yml: it mends the edge",
-            ) from error
+                do="it is tried again every minute; to have it tried now, run converge.yml: it mends the edge",
+            )
+            raise Undone(stuck, self.receipt) from error
 
-    def _undo(self, switched: bool) -> None:
-        if switched:
+    def _undo(self, *, moved: bool, bad: bool) -> None:
+        """Traffic first, then the candidate; words last, since a full disk must not stand in the way of either.
+
+        Only where the candidate is recorded as live, that is taken back before its containers are.
+        """
+        if moved:
             began = time.monotonic()
-            self._return_the_edge()  # before a word is written about it: a full disk must not stand in its way
+            self._return_the_edge()
             self.receipt.steps["return the edge"] = seconds_since(began)
-            self._journal("return the edge", "done")
-            bad = tuple(dict.fromkeys((*self.before.bad, self.release.number)))
-            self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby, bad=bad))
-        if self.release.number not in (self.before.live, self.before.standby) and not self._was_present:
-            with self._step("remove the candidate"):
-                words = self.host.runtime.last_words(self.release)
-                self.host.runtime.discard(self.release)
-            self._journal("remove the candidate", "last words", output=words)
+        if self._now().live != self.before.live:
+            self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
+        if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
+            began = time.monotonic()
+            words = self.host.runtime.last_words(self.release)
+            self.host.runtime.discard(self.release)
+            self.receipt.steps["remove the candidate"] = seconds_since(began)
+            self._journal_undone("remove the candidate", output=words)
+        if moved:
+            self._journal_undone("return the edge")
+        if bad:
+            self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 
     def _return_the_edge(self) -> None:
         if self.before.live:
             config = self._config(self._record(self.before.live))
-            self.host.files.place(self.release.stack, config)
+            self.host.files.put_back(self.release.stack, config)
             self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
         else:
             self.host.files.remove(self.release.stack)
             self.host.edge_api().wait_absent(self._config(self.release), LIVE_LIMIT_S)
+
+    def _journal_undone(self, step: str, **more: str) -> None:
+        try:
+            self._journal(step, "done", seconds=self.receipt.steps[step], **more)
+        except OpsError as error:
+            self.receipt.warnings.append(str(error))
 
     # -- small parts ---------------------------------------------------------------------------------------------------
 
@@ -294,14 +366,17 @@ class Transaction:
         try:
             yield
         except OpsError as error:
-            self._journal(name, "failed", error=str(error))
+            self.receipt.steps[name] = seconds_since(began)
+            self._journal(name, "failed", error=str(error), seconds=self.receipt.steps[name])
             raise
         self.receipt.steps[name] = seconds_since(began)
-        self._journal(name, "done")
+        measured = {"smoke": self.receipt.smoke, "flip_ms": self.receipt.flip_ms}
+        self._journal(name, "done", seconds=self.receipt.steps[name], **measured)
 
-    def _journal(self, step: str, event: str, **more: str) -> None:
-        entry: Mapping[str, Any] = {"transaction": self.id, "number": self.release.number, "step": step, "event": event}
-        self.host.state.journal(self.release.stack, {**entry, **more})
+    def _journal(self, step: str, event: str, **more: Any) -> None:
+        entry = {"transaction": self.begun.id, "number": self.release.number, "step": step, "event": event, **more}
+        self.host.told(entry)
+        self.host.state.journal(self.release.stack, entry)
 
 
 def _told(result: SmokeResult) -> str:

@@ -12,13 +12,17 @@ description:
     API and by probes, tests through the edge, drains the old release and keeps it on standby.
   - A failure before the switch removes the candidate and nobody saw anything; after it, the edge goes back first.
   - An action plugin of the same name resolves the release to digests on the controller; what runs is a digest.
+  - It is carried through by a unit of systemd on the host, which does not end with the connection or the controller.
+    The module starts the unit and listens for a while; the action goes on asking, and shows each step as it comes.
 author: Seisei operations (@seisei)
 extends_documentation_fragment: [seisei.ops.filled_in]
 options:
   state:
-    description: C(deployed) brings the stack to O(release); C(rolled_back) returns to an earlier release.
+    description:
+      - C(deployed) brings the stack to O(release); C(rolled_back) returns to an earlier release.
+      - C(attached) starts nothing, and listens to what is going on, or tells how the newest one ended.
     type: str
-    choices: [deployed, rolled_back]
+    choices: [deployed, rolled_back, attached]
     default: deployed
   release:
     description: The release's tag, such as V(sha-19b9b98). For C(rolled_back) the target, when it is not O(steps) back.
@@ -28,6 +32,18 @@ options:
     description: How many good releases to go back.
     type: int
     default: 1
+  again:
+    description: Deploy a release although it was taken back on this host before.
+    type: bool
+    default: false
+  transaction:
+    description: Filled in by the action plugin. Names what is begun, or what to listen to.
+    type: str
+    default: ''
+  heard:
+    description: Filled in by the action plugin. How many events of it were shown already.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Says from which release to which, without touching anything.
@@ -43,6 +59,11 @@ EXAMPLES = r"""
     stack: odoo18
     release: sha-19b9b98
 
+- name: Look on again
+  seisei.ops.release:
+    stack: odoo18
+    state: attached
+
 - name: Return to the release before
   seisei.ops.release:
     stack: odoo18
@@ -54,43 +75,76 @@ report:
   description:
     - The receipt of the transaction, with seconds per step, the smoke tests' tally, milliseconds from the decision to
       confirmed traffic (C(flip_ms)), and what was in flight and cut at the drain.
+    - It is there when the transaction failed as well, with the steps up to then.
   returned: when something was done
   type: dict
+transaction:
+  description: What goes on; the action asks for it again until it has ended.
+  returned: while it goes on
+  type: str
+heard:
+  description: How many of its events were told.
+  returned: while it goes on
+  type: int
 """
 
-import signal
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
-from ..module_utils.hands import host_for
-from ..module_utils.release import deploy, request_from, roll_back
-from ..module_utils.report import told
+from ..module_utils.unit import hands
+from ..module_utils.units import begin, listen, new_transaction
+
+# For so long the first answer is waited for: a rollback is over by then, and a deploy has something to show.
+FIRST_S = 2.0
+# Later answers come with the next step, or after this: a connection that says nothing for long looks dead.
+NEXT_S, MOST_S = 0.2, 10.0
 
 
 def main() -> None:
-    """Spec, read, plan, apply, exit."""
+    """Spec, begin, listen, exit."""
     module = AnsibleModule(
         argument_spec={
             **RELEASE_OPTIONS,
-            "state": {"type": "str", "choices": ["deployed", "rolled_back"], "default": "deployed"},
+            "state": {"type": "str", "choices": ["deployed", "rolled_back", "attached"], "default": "deployed"},
             "release": {"type": "str", "default": ""},
             "steps": {"type": "int", "default": 1},
+            "again": {"type": "bool", "default": False},
+            "transaction": {"type": "str", "default": ""},
+            "heard": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     given = module.params
-    # The operator's connection may go; what was begun here is finished or undone all the same.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with failures_told(module):
-        host = host_for(given["environment_name"], given["registry_auth"])
-        request = request_from(host, given)
-        if given["state"] == "deployed":
-            receipt, said = deploy(host, request, given["release"], rehearse=module.check_mode)
-        else:
-            steps, sha = given["steps"], given["release"]
-            receipt, said = roll_back(host, request, steps=steps, sha=sha, rehearse=module.check_mode)
-        module.exit_json(**told(receipt, said))
+        result = _result(given, rehearsal=module.check_mode)
+        if result.get("failed"):
+            module.fail_json(**result)
+        module.exit_json(**result)
+
+
+def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
+    stack, transaction = given["stack"], given["transaction"]
+    if given["state"] == "attached":
+        return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
+    if rehearsal:
+        return _rehearsed(given)
+    transaction = transaction or new_transaction()
+    begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
+    return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+
+
+def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:
+    # Loaded here: a real run has all of it done by its unit.
+    from ..module_utils.release import deploy, request_from, roll_back  # noqa: PLC0415
+    from ..module_utils.report import told  # noqa: PLC0415
+
+    host = hands(given["environment_name"])
+    request = request_from(host, given)
+    if given["state"] == "deployed":
+        return told(*deploy(host, request, given["release"], again=given["again"], rehearse=True))
+    return told(*roll_back(host, request, steps=given["steps"], sha=given["release"], rehearse=True))
 
 
 if __name__ == "__main__":

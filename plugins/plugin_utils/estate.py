@@ -79,6 +79,10 @@ def stack_definition(name: str, *, folder: Path = STACKS) -> str:
     return definition_of(stack_source(name, folder=folder))
 
 
+class CutOff(OpsError):
+    """A module was killed before it could answer."""
+
+
 class EstateAction(ActionBase):  # type: ignore[misc]
     """Base of our actions. ``self.environment`` is the environment of the host at hand."""
 
@@ -128,11 +132,6 @@ class EstateAction(ActionBase):  # type: ignore[misc]
     def variable(self, name: str) -> Any:
         """A variable of the host at hand, resolved; None when it is not set."""
         return self._templar.template(self.task_vars.get(name))
-
-    @property
-    def rehearsal(self) -> bool:
-        """Whether this run changes nothing (--check)."""
-        return bool(self._task.check_mode)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -232,7 +231,7 @@ class EstateAction(ActionBase):  # type: ignore[misc]
             )
         result.pop("invocation", None)  # it would repeat the whole estate in every report
         if result.get("failed") and int(result.get("rc") or 0) > _KILLED:
-            raise OpsError(
+            raise CutOff(
                 f"the run on the host was cut off before it could answer ({_last_line(result)})",
                 where=str(self.task_vars.get("inventory_hostname", "?")),
                 do="run the same again: it finds what was begun, and finishes or undoes it",

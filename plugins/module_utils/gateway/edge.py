@@ -64,6 +64,38 @@ class EdgeFiles:
         """
         self._replace(self._target(stack), render(config))
 
+    def keep_for_return(self, stack: str) -> None:
+        """Keep what is in place under a second name: it can be put back without a byte of space on the disk."""
+        kept = self._kept(stack)
+        try:
+            kept.unlink(missing_ok=True)
+            if (target := self._target(stack)).exists():
+                kept.hardlink_to(target)
+        except OSError as error:
+            raise _file_error("cannot keep the edge's file", kept, error) from error
+
+    def put_back(self, stack: str, config: Config) -> None:
+        """As :meth:`place`, by the file that was kept when it says the same; on a full disk nothing else would go."""
+        kept, target = self._kept(stack), self._target(stack)
+        if not kept.exists() or kept.read_text(encoding="utf-8") != render(config):
+            self.place(stack, config)
+            return
+        try:
+            kept.rename(target)
+            _sync_directory(self.dynamic)
+        except OSError as error:
+            raise _file_error("cannot put the edge's file back", target, error) from error
+
+    def forget_kept(self, stack: str) -> None:
+        """Nothing has to be put back any more."""
+        try:
+            self._kept(stack).unlink(missing_ok=True)
+        except OSError as error:
+            raise _file_error("cannot remove what was kept", self._kept(stack), error) from error
+
+    def _kept(self, stack: str) -> Path:
+        return self.incoming / f"{self._target(stack).stem}.kept"
+
     def remove(self, stack: str) -> bool:
         """Take a stack's file away; whether there was one."""
         target = self._target(stack)
@@ -207,6 +239,10 @@ class EdgeApi:
             do=f"{do}; until then the old routes serve",
         )
 
+    def metrics(self) -> str:
+        """What it counted, in Prometheus' text format. Raises OpsError when it does not answer."""
+        return (self._fetch("/metrics") or b"").decode(errors="replace")
+
     def _router(self, name: str) -> dict[str, Any] | None:
         return self._get(f"/api/http/routers/{quote(name)}@file")
 
@@ -223,6 +259,11 @@ class EdgeApi:
         ]
 
     def _get(self, path: str) -> dict[str, Any] | None:
+        body = self._fetch(path)
+        return None if body is None else _json_object(body, self.base_url)
+
+    def _fetch(self, path: str) -> bytes | None:
+        """The body of an answer, None when nothing is there."""
         # The address is an IP on a bridge of this host: a new connection costs well under a millisecond.
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_API_TIMEOUT_SECONDS)
         try:
@@ -237,7 +278,7 @@ class EdgeApi:
             return None
         if answer.status != http.client.OK:
             raise _Unreachable(self.base_url, f"{path} answered {answer.status}")
-        return _json_object(body, self.base_url)
+        return body
 
 
 class _Unreachable(OpsError):

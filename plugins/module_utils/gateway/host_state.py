@@ -1,6 +1,7 @@
 """What a host remembers: release records, which one is live, history, a journal, and the lock of a stack.
 
-Everything is written whole, synced, and renamed in place, so that a crash leaves either the old or the new.
+Everything is written whole, synced, and renamed in place, so that a crash leaves either the old or the new. What a
+transaction is about to do is written down before it does anything.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..model.begun import Begun, Watched, begun_from, watched_from
 from ..model.container import canonical, config_mark
 from ..model.errors import OpsError
 from ..model.release import Release, StackState, release_from, state_from
 
 ROOT = Path("/var/lib/seisei")
 RUN = Path("/run/seisei")
+_BEGUN, _WATCHED = "transaction.json", "watch.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LOCK = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
@@ -84,7 +87,11 @@ def _write(path: Path, text: str, mode: int) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -121,6 +128,10 @@ def _event(stack: str, number: int, line: str) -> dict[str, Any]:
     except ValueError:  # told as it is: history goes on after a crash, and does not pretend there was none
         cut = f"line {number} of history.jsonl was cut by a crash"
         return {"at": "", "stack": stack, "action": "unreadable", "outcome": "unreadable", "error": cut}
+
+
+class Busy(OpsError):
+    """Somebody else is changing the stack."""
 
 
 class HostState:
@@ -181,6 +192,13 @@ class HostState:
         """Append to the stack's journal, synced."""
         _append(self._stack(stack) / "journal.jsonl", {"at": now(), **entry})
 
+    def journaled(self, stack: str, transaction: str) -> list[dict[str, Any]]:
+        """What the journal says of one transaction, oldest first; a line that a crash cut is passed over."""
+        path = self._stack(stack) / "journal.jsonl"
+        lines = path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []
+        found = [_event(stack, number, line) for number, line in enumerate(lines, 1) if transaction in line]
+        return [entry for entry in found if entry.get("transaction") == transaction]
+
     def tell(self, stack: str, entry: Mapping[str, Any]) -> None:
         """Append to the stack's history, synced."""
         _append(self._stack(stack) / "history.jsonl", {"at": now(), "stack": stack, **entry})
@@ -190,6 +208,41 @@ class HostState:
         path = self._stack(stack) / "history.jsonl"
         lines = path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []
         return [_event(stack, number, line) for number, line in enumerate(lines, 1) if line]
+
+    # -- what is under way ---------------------------------------------------------------------------------------------
+
+    def begin(self, begun: Begun) -> None:
+        """Write down what is about to be done, before it is; synced."""
+        write_file(self._stack(begun.stack) / _BEGUN, json.dumps(begun.as_dict(), ensure_ascii=False))
+
+    def begun(self, stack: str) -> Begun | None:
+        """The transaction that has not told its end, or None."""
+        found = self._json(self._stack(stack) / _BEGUN)
+        return None if found is None else begun_from(found)
+
+    def ended(self, stack: str) -> None:
+        """The transaction has told its end."""
+        self._take_away(self._stack(stack) / _BEGUN)
+
+    def watch(self, watched: Watched) -> None:
+        """Write down which release is watched; it takes the place of the one before."""
+        write_file(self._stack(watched.stack) / _WATCHED, json.dumps(watched.as_dict(), ensure_ascii=False))
+
+    def watched(self, stack: str) -> Watched | None:
+        """The release under watch, or None."""
+        found = self._json(self._stack(stack) / _WATCHED)
+        return None if found is None else watched_from(found)
+
+    def unwatch(self, stack: str) -> None:
+        """Nothing of the stack is watched any more."""
+        self._take_away(self._stack(stack) / _WATCHED)
+
+    @staticmethod
+    def _take_away(path: Path) -> None:
+        with writing(path):
+            if path.exists():
+                path.unlink(missing_ok=True)
+                _sync_folder(path.parent)
 
     def _json(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -222,7 +275,7 @@ class HostState:
             for path in (self._stack(stack) / "records", self.root / "configs" / stack):
                 if path.exists():
                     shutil.rmtree(path)
-            for name in ("state.json", "applied.json", "journal.jsonl"):
+            for name in ("state.json", "applied.json", "journal.jsonl", _BEGUN, _WATCHED):
                 (self._stack(stack) / name).unlink(missing_ok=True)
 
     # -- configs -----------------------------------------------------------------------------------------------------
@@ -257,7 +310,7 @@ class HostState:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 handle.seek(0)
-                raise OpsError(
+                raise Busy(
                     f"stack '{stack}' is being changed: {handle.read().strip() or 'just started'}",
                     do="wait for it to end, then run this again",
                 ) from error
@@ -268,6 +321,11 @@ class HostState:
                 yield
             finally:
                 handle.truncate(0)
+
+
+def utc(text: str) -> datetime:
+    """The time that :func:`now` wrote."""
+    return datetime.fromisoformat(text)
 
 
 def seconds_since(began: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .backup import BACKUP_KEYS, BackupPolicy, parse_backup
 from .database import DATABASE_KEYS, Database, parse_database
@@ -10,6 +10,7 @@ from .document import Node
 from .route import ROUTE_KEYS, Route, parse_routes
 from .smoke import SMOKE_KEYS, SmokeTest, parse_smoke
 from .vocabulary import Key, Keys
+from .watch import WATCH_KEYS, WatchPolicy, parse_watch
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Ops:
     backup: BackupPolicy | None = None
     drain_limit: float = 30
     standby: str = "running"
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
 
 
 MIGRATION_KEYS = Keys(
@@ -76,4 +78,6 @@ OPS_KEYS = Keys(
         lambda node: node.seconds(Ops.drain_limit), default="30s"),
     Key("standby", "running | stopped", "How the old release waits for being needed again",
         lambda node: node.choice(("running", "stopped"), "running"), default="running"),
+    Key("watch", "mapping", "How a release is watched after it went live, and what takes it back", parse_watch,
+        keys=WATCH_KEYS, default="15 minutes, by its errors and its health"),
 )  # fmt: skip

@@ -96,3 +96,25 @@ def live_since(history: History, number: int) -> str:
     """When a release last became live, UTC; empty when history does not say."""
     times = [str(e["at"]) for e in history if e.get("outcome") == DEPLOYED and e.get("number") == number]
     return times[-1] if times else ""
+
+
+def known_bad(records: Sequence[Release], state: StackState, history: History, candidate: Release) -> Release | None:
+    """The record by which a release is known to be bad, or None: the newest that says anything of it decides.
+
+    The same sha with another digest, definition or secret is another release, of which nothing is known.
+    """
+    good = was_live(history) - set(state.bad)
+    for record in sorted(records, key=lambda one: one.number, reverse=True):
+        if same_release(record, candidate) and record.number in {*good, *state.bad}:
+            return record if record.number in state.bad else None
+    return None
+
+
+def why_bad(history: History, number: int) -> str:
+    """Why a release was taken back, in the words of whatever took it back."""
+    for event in reversed(history):
+        if event.get("number") == number and event.get("error"):
+            return str(event["error"])
+        if number in event.get("condemns", ()):
+            return str(event.get("why") or "no reason was given")
+    return "history does not say why"

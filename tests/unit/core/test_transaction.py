@@ -22,8 +22,9 @@ from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.sockets import DrainResult
 from plugins.module_utils.hands import Host
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.receipt import Receipt
 from plugins.module_utils.model.release import Release, StackState
-from plugins.module_utils.transaction import Receipt, Transaction
+from plugins.module_utils.transaction import Transaction
 
 TREE = {
     "name": "job",

@@ -1,0 +1,103 @@
+"""What is asked of a unit and what it tells while it runs: files in memory, for this boot, for root alone.
+
+The request holds secrets: it is taken away as it is read. What is told is a line of JSON for each event, and the last
+one is the end; a full disk does not keep anybody from hearing it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..model.errors import OpsError
+from .host_state import RUN
+
+ENDED = "ended"
+_ID = re.compile(r"[0-9a-f]{12}")
+_STACK = re.compile(r"[a-z0-9][a-z0-9-]*")
+_MOST = 10  # tellings of a stack
+
+
+class Told:
+    """The telling of one transaction, and the request that led to it. ``run`` is a parameter for tests."""
+
+    def __init__(self, stack: str, transaction: str, run: Path = RUN) -> None:
+        if not _STACK.fullmatch(stack) or not _ID.fullmatch(transaction):
+            raise OpsError(
+                f"'{transaction}' of '{stack}' is no transaction", do="attach.yml finds the newest by itself"
+            )
+        self.transaction = transaction
+        self._request = run / "requests" / f"{transaction}.json"
+        self._path = run / "told" / stack / f"{transaction}.jsonl"
+
+    def ask(self, given: Mapping[str, Any]) -> None:
+        """Put a request down; refused when there is one of that id already."""
+        for folder in (self._request.parent, self._path.parent.parent, self._path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(descriptor)
+            descriptor = os.open(self._request, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+                json.dump(given, handle)
+        except OSError as error:
+            raise OpsError(f"the request cannot be put down: {error}", where=str(self._request)) from error
+        self._make_room()
+
+    def asked(self) -> dict[str, Any]:
+        """The request, which is gone afterwards."""
+        try:
+            text = self._request.read_text(encoding="utf-8")
+            self._request.unlink()
+            return dict(json.loads(text))
+        except (OSError, ValueError) as error:
+            raise OpsError(f"there is no request to carry out: {error}", where=str(self._request)) from error
+
+    def withdraw(self) -> None:
+        """Nobody will carry the request out: it must not lie about."""
+        self._request.unlink(missing_ok=True)
+
+    def tell(self, entry: Mapping[str, Any]) -> None:
+        """Add an event. That nobody can be told is no reason to stop."""
+        with suppress(OSError), self._path.open("ab") as handle:
+            handle.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+    def end(self, result: Mapping[str, Any]) -> None:
+        """Tell the end, once."""
+        if not self.has_ended():
+            self.tell({ENDED: result})
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """The events after the first ``number``. Raises OpsError when nothing is known of this transaction."""
+        try:
+            lines = self._path.read_bytes().split(b"\n")[:-1]  # what has no end of line is being written
+        except FileNotFoundError:
+            raise OpsError(
+                f"nothing is known of transaction {self.transaction} since this host was started",
+                do="history.yml says how it ended; attach.yml finds the newest",
+            ) from None
+        return [dict(json.loads(line)) for line in lines[number:]]
+
+    def has_ended(self) -> bool:
+        """Whether the end was told."""
+        with suppress(OpsError):
+            return any(ENDED in entry for entry in self.since(0))
+        return False
+
+    def _make_room(self) -> None:
+        with suppress(OSError):
+            found = sorted(self._path.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+            for path in found[_MOST:]:
+                path.unlink()
+
+
+def newest(stack: str, run: Path = RUN) -> Told | None:
+    """What was told last of a stack since this host was started, or None."""
+    folder = run / "told" / stack
+    found = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
+    return Told(stack, found[-1].stem, run) if found else None

@@ -1,0 +1,80 @@
+"""Finish or undo what a process that died had begun: without a controller, a registry or a secrets store.
+
+Done at once by the unit whose process was killed, by a timer, after a boot, and by every run that changes the stack.
+"""
+
+from __future__ import annotations
+
+from .gateway.host_state import now, utc
+from .hands import LIVE_LIMIT_S, Host
+from .model.errors import OpsError
+from .model.receipt import DONE, Receipt
+from .transaction import Transaction
+
+
+def tend(host: Host, stack: str) -> Receipt | None:
+    """Bring a stack to rest, under its lock; what it came to, or None when nothing was left behind.
+
+    Raises Undone when it could not be undone: it is to be tried again.
+    """
+    begun = host.state.begun(stack)
+    if begun is None:
+        return None
+    return Settlement(host, host.state.record(stack, begun.number), begun=begun).settle()
+
+
+def told(receipt: Receipt | None) -> list[str]:
+    """What was left behind and what became of it, for the person whose run came upon it."""
+    if receipt is None:
+        return []
+    became = "finished" if receipt.outcome == DONE else "undone"
+    return [f"{receipt.stack}: the {receipt.action} of {receipt.release} had been cut off; it was {became}"]
+
+
+class Settlement(Transaction):
+    """A transaction whose process died."""
+
+    def settle(self) -> Receipt:
+        """Finish what a process that died had begun, when its release is recorded as live already; else undo it.
+
+        Needs neither registry nor secrets store. Raises Undone when it could not be undone: it is to be tried again.
+        """
+        failed = self._recall()
+        try:
+            if self._now().live == self.release.number:
+                self.receipt.outcome = DONE
+                self._hold_the_edge()
+                self._take_what_goes(self._afterwards())
+            else:
+                cause = failed or "the process that did it was killed, or its host went down"
+                self.receipt.error = cause
+                # That it was killed says nothing against the release; that a step failed after the switch does.
+                self._undo_or_tell(OpsError(cause), moved=self._has_moved(), bad=bool(failed))
+        finally:
+            self._end(round((utc(now()) - utc(self.begun.began)).total_seconds(), 3))
+        return self.receipt
+
+    def _recall(self) -> str:
+        """Take the receipt up from the journal; the failure of a step after the switch, if there was one."""
+        after_the_switch = {step.name for step in self._switch()}
+        failed = ""
+        for entry in self.host.state.journaled(self.release.stack, self.begun.id):
+            step, event = entry.get("step", ""), entry.get("event", "")
+            if event == "done" and "seconds" in entry:
+                self.receipt.steps[step] = entry["seconds"]
+                self.receipt.smoke = entry.get("smoke", self.receipt.smoke)
+                self.receipt.flip_ms = entry.get("flip_ms", self.receipt.flip_ms)
+            if event == "failed" and step in after_the_switch:
+                failed = str(entry.get("error", "a step failed"))
+        return failed
+
+    def _has_moved(self) -> bool:
+        """Whether the edge's file is another than that of the release that was live before."""
+        wanted = self._config(self._record(self.before.live)) if self.before.live else None
+        return self.host.files.all().get(self.release.stack) != wanted
+
+    def _hold_the_edge(self) -> None:
+        config = self._config(self.release)
+        if self.host.files.all().get(self.release.stack) != config:
+            self.host.files.place(self.release.stack, config)
+            self.host.edge_api().wait_live(config, LIVE_LIMIT_S)

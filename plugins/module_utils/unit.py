@@ -1,0 +1,186 @@
+"""What runs in our units on a host: ``release`` carries one through, ``watch`` watches it, ``tend`` mends what died.
+
+Imports what it needs when it needs it: most of the times that ``tend`` runs there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .gateway.host_state import HostState, now, utc
+from .gateway.told import Told
+from .model.begun import Begun
+from .model.errors import OpsError
+from .model.receipt import DONE, STUCK, Receipt, Undone
+from .report import Result, closing, failed
+
+if TYPE_CHECKING:
+    from .hands import Host
+
+ENGINE_LIMIT_S = 90.0
+RETRY_S = 1.0
+# Priorities of syslog, as systemd reads them at the beginning of a line.
+ALERT, WARNING, INFO = "<1>", "<4>", "<6>"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of a unit."""
+    command, *rest = sys.argv[1:] if argv is None else argv
+    commands: Mapping[str, Callable[..., int]] = {"release": _release, "watch": _watch, "tend": _tend}
+    try:
+        return commands[command](*rest)
+    except OpsError as error:
+        say(ALERT, str(error))
+        return 1
+
+
+def say(priority: str, text: str) -> None:
+    """A line for the journal of the host."""
+    for line in text.splitlines():
+        print(f"{priority}{line}", flush=True)
+
+
+# -- a release ---------------------------------------------------------------------------------------------------------
+
+
+def _release(stack: str, transaction: str) -> int:
+    told = Told(stack, transaction)
+    given = told.asked()
+    try:
+        result = _carried_out(told, given)
+    except OpsError as error:
+        say(WARNING, str(error))
+        if isinstance(error, Undone) and error.receipt.outcome == STUCK:
+            return 1  # what comes after this unit tries again, and tells the end
+        result = failed(error)
+    told.end(result)
+    return 1 if result.get("failed") else 0
+
+
+def _carried_out(told: Told, given: Mapping[str, Any]) -> Result:
+    from .release import deploy, request_from, roll_back  # noqa: PLC0415 - see above
+
+    host = hands(given["environment_name"], given["registry_auth"], told)
+    request = request_from(host, given)
+    if given["state"] == "deployed":
+        receipt, _ = deploy(host, request, given["release"], again=given["again"])
+    else:
+        receipt, _ = roll_back(host, request, steps=given["steps"], sha=given["release"])
+    return closing(receipt) if receipt else {"changed": False, "display": []}
+
+
+def hands(environment: str, registry_auth: str = "", told: Told | None = None) -> Host:
+    """The hands of a host that are moved from within a unit."""
+    from .gateway import library  # noqa: PLC0415 - see above
+    from .hands import host_for  # noqa: PLC0415
+    from .units import start_watch  # noqa: PLC0415
+
+    host = host_for(environment, registry_auth)
+    host.told = lambda entry: _hear(told, entry)
+    host.transaction = told.transaction if told else ""
+    host.library = Path(library.running_archive()).name
+    host.start_watch = start_watch
+    return host
+
+
+def _hear(told: Told | None, entry: Mapping[str, Any]) -> None:
+    if told:
+        told.tell(entry)
+    text = entry.get("say") or f"{entry.get('step')}: {entry.get('event')} {entry.get('error', '')}".rstrip()
+    say(INFO, str(text))
+
+
+# -- what died ---------------------------------------------------------------------------------------------------------
+
+
+def _tend(stack: str = "", transaction: str = "") -> int:
+    """One stack, after the unit of a transaction of its; or all of them, at a boot and every minute."""
+    if stack:
+        told = Told(stack, transaction) if transaction else None
+        return _put_right(stack, told)
+    state = HostState()
+    codes = [_put_right(name, None) for name in state.stacks() if state.begun(name)]
+    return max([0, *codes, *[_watch_on(state, name) for name in state.stacks()]])
+
+
+def _put_right(stack: str, told: Told | None) -> int:
+    state = HostState()
+    deadline = time.monotonic() + ENGINE_LIMIT_S
+    while begun := state.begun(stack):
+        told = told or Told(stack, begun.id)
+        try:
+            if receipt := _settled(begun, told):
+                _tell_settled(receipt, told)
+        except OpsError as error:
+            if time.monotonic() > deadline:
+                say(ALERT, f"{error}; tried again by seisei-tend.timer")
+                return 1
+            time.sleep(RETRY_S)
+    if told and not told.has_ended():  # it died before it began, or after it had told history
+        events = [event for event in state.history(stack)[-5:] if event.get("transaction") == told.transaction]
+        told.end(_from_history(stack, events[-1] if events else {}))
+    return 0
+
+
+def _from_history(stack: str, event: Mapping[str, Any]) -> Result:
+    if event.get("outcome") == DONE:
+        return {"changed": True, "display": ["it is live; what was measured is in history.yml"], "report": dict(event)}
+    why = event.get("error") or "it was cut off before it began"
+    return failed(OpsError(why, where=stack, do="look at the host's journal for the cause, then run the same again"))
+
+
+def _settled(begun: Begun, told: Told) -> Receipt | None:
+    from .tend import tend  # noqa: PLC0415 - see above
+
+    host = hands(begun.environment, told=told)
+    with host.state.locked(begun.stack, f"mending of the {begun.action} that was cut off"):
+        return tend(host, begun.stack)
+
+
+def _tell_settled(receipt: Receipt, told: Told) -> None:
+    from .tend import told as in_words  # noqa: PLC0415 - see above
+
+    words = in_words(receipt)
+    say(WARNING, "\n".join(words))
+    if receipt.outcome == DONE:
+        result = closing(receipt)
+        told.end({**result, "display": [*words, *result["display"]]})
+    else:
+        cause = OpsError(
+            f"{receipt.error}; it was undone, and what was live before serves",
+            where=f"{receipt.stack} {receipt.release}",
+            do="look at the host's journal for what killed it, then run the same again",
+        )
+        told.end(failed(Undone(cause, receipt)))
+
+
+# -- the watch ---------------------------------------------------------------------------------------------------------
+
+
+def _watch(stack: str) -> int:
+    from .watch import Watch  # noqa: PLC0415 - see above
+
+    watched = HostState().watched(stack)
+    if watched is None:
+        return 0
+    say(INFO, f"{stack}: release {watched.number} is watched until {watched.until}")
+    Watch(hands(watched.environment), watched, lambda text: say(ALERT if "taken back" in text else INFO, text)).run()
+    return 0
+
+
+def _watch_on(state: HostState, stack: str) -> int:
+    """Take a watch up again whose process died, or whose host was restarted."""
+    watched = state.watched(stack)
+    if watched is None:
+        return 0
+    if utc(now()) >= utc(watched.until):
+        state.unwatch(stack)
+        return 0
+    from .units import start_watch  # noqa: PLC0415 - see above
+
+    start_watch(watched)
+    return 0

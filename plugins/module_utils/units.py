@@ -1,0 +1,120 @@
+"""Have this host carry a release through by itself, in a unit of systemd, and listen to it for as long as one likes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .gateway import library
+from .gateway.host_state import HostState
+from .gateway.told import ENDED, Told, newest
+from .gateway.units import Units
+from .model.begun import Watched
+from .model.errors import OpsError
+from .report import Result, lines
+
+POLL_S = 0.02
+LOOK_EVERY_S = 0.5
+LINGER_S = 0.2  # steps come in bunches
+
+
+def unit_of(stack: str, transaction: str) -> str:
+    """The name of the unit that carries a transaction through. Its own: who may is decided by the stack's lock."""
+    return f"seisei-release-{stack}-{transaction}"
+
+
+def watch_of(stack: str, transaction: str) -> str:
+    """The name of the unit that watches what a transaction put live."""
+    return f"seisei-watch-{stack}-{transaction}"
+
+
+def new_transaction() -> str:
+    """A name for a transaction that nobody else has."""
+    return uuid.uuid4().hex[:12]
+
+
+def keep_library(state: HostState) -> Path:
+    """Keep the code that runs now, beside what anything under way runs by."""
+    notes = [note for stack in state.stacks() for note in (state.begun(stack), state.watched(stack)) if note]
+    return library.keep(library.running_archive(), in_use=[note.library for note in notes])
+
+
+def begin(stack: str, transaction: str, given: Mapping[str, Any]) -> None:
+    """Start the unit that carries out what is given. Raises OpsError when it cannot be started."""
+    kept = keep_library(HostState())
+    told = Told(stack, transaction)
+    told.ask(given)
+    try:
+        afterwards = ("tend", stack, transaction)
+        Units().start(unit_of(stack, transaction), kept, ("release", stack, transaction), afterwards=afterwards)
+    except OpsError:
+        told.withdraw()
+        raise
+
+
+def start_watch(watched: Watched) -> None:
+    """Start the unit that watches a release, unless it runs. Raises OpsError when it cannot be started."""
+    name = watch_of(watched.stack, watched.transaction)
+    if not Units().runs(name):
+        kept = keep_library(HostState())
+        Units().start(name, kept, ("watch", watched.stack), afterwards=("tend", watched.stack))
+
+
+@dataclass
+class Heard:
+    """What was told: lines for a person, the count of events so far, and the result once it has ended."""
+
+    transaction: str
+    count: int
+    lines: list[str] = field(default_factory=list)
+    result: Result | None = None
+
+    def as_result(self) -> Result:
+        """The answer of the module: the end, or how far it is."""
+        if self.result is None:
+            return {"changed": True, "transaction": self.transaction, "heard": self.count, "display": self.lines}
+        return {**self.result, "display": [*self.lines, *self.result.get("display", [])]}
+
+
+def listen(stack: str, transaction: str, since: int, *, least_s: float, most_s: float) -> Heard:
+    """Listen to a transaction (the newest, without a name) until it ends.
+
+    Comes back before that once there is something to tell and ``least_s`` seconds have passed, or after ``most_s``.
+    Raises OpsError when nothing is known of it, or it ended without a word.
+    """
+    told = Told(stack, transaction) if transaction else newest(stack)
+    if told is None:
+        raise OpsError(
+            f"nothing was done with '{stack}' since this host was started",
+            do=f"history.yml -e stack={stack} says what was done before",
+        )
+    began = time.monotonic()
+    looked = began
+    while True:
+        entries = told.since(since)
+        now = time.monotonic()
+        heard = Heard(told.transaction, since + len(entries), lines(entries), _end_of(entries))
+        enough = entries and now - began >= least_s
+        if heard.result is not None or enough or now - began >= most_s:
+            return heard
+        if now - looked >= LOOK_EVERY_S:
+            looked = now
+            if not Units().runs(unit_of(stack, told.transaction)) and not told.has_ended():
+                raise _gone(stack)
+        time.sleep(POLL_S)
+
+
+def _end_of(entries: list[dict[str, Any]]) -> Result | None:
+    return next((dict(entry[ENDED]) for entry in entries if ENDED in entry), None)
+
+
+def _gone(stack: str) -> OpsError:
+    return OpsError(
+        "it was cut off on the host, and what it left is not put right yet",
+        where=stack,
+        do=f"seisei-tend.timer tries again every minute; history.yml -e stack={stack} shows when it is",
+    )
