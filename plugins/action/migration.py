@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.estate import EstateAction
+from ..plugin_utils.gate import for_the_host, pass_gate
 
 
 class ActionModule(EstateAction):
@@ -12,5 +13,8 @@ class ActionModule(EstateAction):
 
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
-        asked = self.arguments
-        return self.run_module("migration", {**asked, **self.release_arguments(asked["stack"], asked["release"])})
+        asked = for_the_host(self.arguments)
+        given = self.release_arguments(asked["stack"], asked["release"])
+        passed = pass_gate(self, given, what="migrate")
+        result = self.run_module("migration", {**asked, **given, **passed.arguments})
+        return {**result, "display": [*passed.notes, *result.get("display", ())]}

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.model.errors import OpsError
 from ..plugin_utils.estate import CutOff, EstateAction
+from ..plugin_utils.gate import for_the_host, pass_gate, promoted
 
 _BROKEN = (AnsibleConnectionFailure, CutOff)
 _TRIES, _TRY_EVERY_S = 10, 3.0  # a network that comes back within half a minute costs nobody the sight of it
@@ -23,21 +24,24 @@ class ActionModule(EstateAction):
 
     def act(self) -> dict[str, Any]:
         """Returns the module's result, or that of what was attached to."""
-        asked = self.arguments
+        asked = for_the_host(self.arguments)
         stack = asked["stack"]
         if asked.get("state") == "attached":
             return self._watched(stack, self._ask({"stack": stack, "state": "attached"}))
         if asked.get("state") == "rolled_back":
-            given = self.recorded_arguments(stack)
+            passed, given = None, self.recorded_arguments(stack)
         else:
             given = self.release_arguments(stack, asked.get("release", ""))
+            passed = pass_gate(self, given)
+            self._tell(list(passed.notes))
+            given |= passed.arguments
         transaction = uuid.uuid4().hex[:12]
         try:
             result = self._ask({**asked, **given, "transaction": transaction})
         except _BROKEN as error:
             self._tell([f"the connection broke ({_first_line(error)}); looking whether it was begun"])
             result = {"transaction": transaction, "heard": 0}
-        return self._watched(stack, result)
+        return promoted(self, passed, self._watched(stack, result))
 
     def _watched(self, stack: str, result: dict[str, Any]) -> dict[str, Any]:
         """The end of it; what is told before is shown as it comes."""

@@ -35,4 +35,8 @@ options:
     description: Filled in by the action plugin. Who runs the playbook.
     type: str
     default: ''
+  gate:
+    description: Filled in by the action plugin. What was signed of the release, for this host to judge.
+    type: dict
+    default: {}
 """

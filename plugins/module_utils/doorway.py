@@ -19,6 +19,7 @@ RELEASE_OPTIONS: dict[str, dict[str, Any]] = {
     "registry_auth": {"type": "str", "default": "", "no_log": True},
     "environment_name": {"type": "str", "default": ""},
     "requested_by": {"type": "str", "default": ""},
+    "gate": {"type": "dict", "default": {}},
 }
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .gateway.host_gate import FOLDER, read_gate
+from .gateway.host_spool import HostSpool
+from .gateway.host_state import ROOT
 from .gateway.signatures import check
 from .model.container import canonical
 from .model.document import Node
@@ -21,7 +23,7 @@ from .plan.gate import Decision, Missing, judge
 _WHERE = "gate of this host"
 
 
-def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER) -> None:
+def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT) -> None:
     """Let a release pass that the controller sent, or raise with everything that it lacks.
 
     ``given`` are the arguments of a doorway: ``entry``, ``environment_name`` and ``gate``, which has ``required``,
@@ -53,6 +55,8 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER) -> 
     decision = judge(subject, ours.environment, statements, str(sent.get("requester", "")), now, ours.gate)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE)
+    for one in sent.get("to_keep", ()):  # the ledger was away: broken glass is not lost for that
+        HostSpool(state).add(signed_from(one))
 
 
 def refusal(decision: Decision, *, where: str, commands: Iterable[str] = ()) -> InvalidInput:

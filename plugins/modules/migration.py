@@ -17,6 +17,16 @@ options:
     description: The release whose migrations are to be applied.
     type: str
     required: true
+  break_glass:
+    description: >-
+      Read by the action plugin. Migrates without verification, acceptance and approval of the release; O(reason) is
+      signed, and somebody else has to close it.
+    type: bool
+    default: false
+  window_reason:
+    description: Read by the action plugin. Why it has to be at a time when releases are refused; signed.
+    type: str
+    default: ''
 attributes:
   check_mode:
     description: Says what would be run.
@@ -43,6 +53,7 @@ report:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
+from ..module_utils.gate import pass_gate
 from ..module_utils.hands import host_for
 from ..module_utils.release import migrate, request_from
 
@@ -59,6 +70,8 @@ def main() -> None:
     given = module.params
     with failures_told(module):
         host = host_for(given["environment_name"], given["registry_auth"])
+        if not module.check_mode:
+            pass_gate(given, given["release"])
         result, said = migrate(host, request_from(host, given), given["release"], rehearse=module.check_mode)
         output = result.output if result else ""
         report = {"output": output, "seconds": round(result.seconds, 2)} if result else {}

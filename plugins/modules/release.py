@@ -44,6 +44,20 @@ options:
     description: Filled in by the action plugin. How many events of it were shown already.
     type: int
     default: 0
+  break_glass:
+    description: >-
+      Read by the action plugin. Deploys without verification, acceptance and approval; O(reason) is signed, and
+      somebody else has to close it.
+    type: bool
+    default: false
+  window_reason:
+    description: Read by the action plugin. Why it has to be at a time when releases are refused; signed.
+    type: str
+    default: ''
+  auto_promote:
+    description: Read by the action plugin. Proposes the release for the next environment once it is live here.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says from which release to which, without touching anything.
@@ -93,6 +107,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
+from ..module_utils.gate import pass_gate
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
 
@@ -130,6 +145,8 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
+    if given["state"] == "deployed":
+        pass_gate(given, given["release"])
     transaction = transaction or new_transaction()
     begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()

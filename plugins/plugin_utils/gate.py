@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils.gate import refusal
 from ..module_utils.model.errors import OpsError
@@ -18,15 +20,21 @@ from .ledger import Ledger
 from .statements import Statements, checked, say, signatory, where
 
 _WHERE = "gate"
+_INPUTS = ("break_glass", "window_reason", "auto_promote")
 
 
 @dataclass(frozen=True)
 class Passed:
     """What a host needs to judge for itself, and what the person is told."""
 
+    subject: Subject
     arguments: dict[str, Any]
     notes: tuple[str, ...] = ()
-    subject: Subject | None = field(default=None, repr=False)
+
+
+def for_the_host(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task says, without what is said to the gate alone."""
+    return {name: value for name, value in asked.items() if name not in _INPUTS}
 
 
 def subject_from(given: Mapping[str, Any], release: str, releases: tuple[str, ...]) -> Subject:
@@ -51,10 +59,10 @@ def pass_gate(
     name, release = str(asked["stack"]), str(asked["release"])
     subject = subject_from(given, release, action.stack(name).ops.releases)
     if not environment.gate.required:
-        if asked.get("break_glass"):
+        if boolean(asked.get("break_glass", False)):
             raise OpsError(f"{environment.name} has no gate", where="-e break_glass", do="leave it out")
-        return Passed({"gate": {"required": False}}, (), subject)
-    glass = bool(asked.get("break_glass"))
+        return Passed(subject, {"gate": {"required": False}})
+    glass = boolean(asked.get("break_glass", False))
     me = signatory(action, BREAK_GLASS if glass else REQUESTED)
     request = say(action, BREAK_GLASS if glass else REQUESTED, subject, me.name,
                   why=str(asked.get("reason") or ""), details=_details(asked, what))  # fmt: skip
@@ -66,7 +74,7 @@ def pass_gate(
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
     if action.rehearsal:
-        return Passed({"gate": {"required": True}}, _told(decision), subject)
+        return Passed(subject, {"gate": {"required": True}}, _told(decision))
     mine = me.sign(request)
     if away is None:
         away = _append(ledger, mine, glass)
@@ -79,7 +87,7 @@ def pass_gate(
         # With the ledger away the host keeps it, until a run finds the ledger back.
         "to_keep": [mine.as_dict()] if away else [],
     }
-    return Passed({"gate": arguments}, (*_told(decision), *_told_away(away)), subject)
+    return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))
 
 
 def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:
@@ -138,6 +146,21 @@ def _told(decision: Decision) -> tuple[str, ...]:
 
 def _told_away(away: LedgerAway | None) -> tuple[str, ...]:
     return (f"gate: the ledger is away ({away.what}); the host keeps what was signed",) if away else ()
+
+
+def promoted(action: EstateAction, passed: Passed | None, result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a deploy, once its release was proposed where ``auto_promote`` asks for that.
+
+    A proposal that cannot be made is a warning: the release is live all the same.
+    """
+    asked = boolean(action.arguments.get("auto_promote", False))
+    if not asked or passed is None or result.get("failed") or action.rehearsal:
+        return result
+    try:
+        lines = proposal(action, passed.subject)
+    except OpsError as error:
+        lines = [f"  warning: the release was not proposed: {error}"]
+    return {**result, "display": [*result.get("display", ()), *lines]}
 
 
 def proposal(action: EstateAction, subject: Subject, *, ledger: Statements | None = None) -> list[str]:
