@@ -17,10 +17,12 @@ description:
 author: Seisei operations (@seisei)
 options:
   state:
-    description: Filled in by the action plugin.
+    description:
+      - C(merged) writes what waits into the ledger. C(told) says what waits and which head the host knows, and leaves
+        it there. C(acknowledged) is for the action plugin.
     type: str
-    choices: [told, acknowledged]
-    default: told
+    choices: [merged, told, acknowledged]
+    default: merged
   ids:
     description: Filled in by the action plugin. Statements that are in the ledger.
     type: list
@@ -77,7 +79,7 @@ def main() -> None:
     """Spec, read, apply, exit."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["told", "acknowledged"], "default": "told"},
+            "state": {"type": "str", "choices": ["merged", "told", "acknowledged"], "default": "merged"},
             "ids": {"type": "list", "elements": "str", "default": []},
             "head": {"type": "dict", "default": {}},
         },

@@ -22,7 +22,8 @@ options:
     description:
       - The columns in order, each as the name of a field of the rows, or as a mapping of C(key), C(title) and C(kind).
       - Kinds are C(text), C(time) (shown on Tokyo's clock), C(digest) (shortened), C(number), C(seconds) and C(bytes).
-      - JSON keeps every field of the rows. CSV takes the key of each column. Both leave values as they are.
+      - JSON keeps every field of the rows. CSV takes the key of each column. Both leave values as they are, save that
+        in CSV an apostrophe stands before a text that a spreadsheet would take for a formula.
     type: list
     elements: raw
     required: true

@@ -113,6 +113,18 @@ class Ledger:
         self._known = chain
         return chain
 
+    def whole(self) -> tuple[dict[int, str], list[Witness], Listing]:
+        """For an audit: every text as it is in the bucket now, and what this machine knew of it."""
+        kept, listing = self.copy.entries(), self.storage.listing()
+        texts = {number: one.text for number, one in kept.items()}
+        sound = not verify(texts).findings
+        found = self._fetched(listing.marks)
+        return (
+            {number: one.text for number, one in found.items()},
+            known_heads(THIS_MACHINE, texts) if sound else [],
+            listing,
+        )
+
     def _without_the_copy(
         self,
         listing: Listing,

@@ -19,6 +19,7 @@ FORMATS = ("table", "json", "csv")
 GAP = "  "
 # Figures are compared by their last digit.
 _RIGHT = ("number", "seconds", "bytes")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -66,7 +67,8 @@ def compose(
 
     ``hours`` is the offset of the reader's clock from UTC, for columns of kind ``time`` (9 is Tokyo). JSON and CSV keep
     values as they are: whoever parses them wants the whole digest and the exact moment. JSON keeps every field of a
-    row; columns are chosen for eyes.
+    row; columns are chosen for eyes. Only a text that a spreadsheet would run as a formula has an apostrophe before it
+    in CSV.
     """
     if form == "json":
         return json.dumps([dict(row) for row in rows], ensure_ascii=False, indent=2).split("\n")
@@ -89,8 +91,15 @@ def _csv(columns: Sequence[Column], rows: Iterable[Row]) -> list[str]:
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({column.key: row.get(column.key) for column in columns} for row in rows)
+    writer.writerows({column.key: _harmless(row.get(column.key)) for column in columns} for row in rows)
     return text.getvalue().rstrip("\n").split("\n")
+
+
+def _harmless(value: Any) -> Any:
+    """What people said, as a spreadsheet may open it (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(map(str, value))
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row], zone: datetime.timezone) -> list[str]:
@@ -111,7 +120,7 @@ def _line(columns: Iterable[Column], texts: Iterable[str], widths: Iterable[int]
 
 
 def _cell(value: Any, column: Column, zone: datetime.timezone) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", [], ()):
         return "–"
     # A line break in a value would tear the table apart.
     return " ".join(_KINDS[column.kind](value, zone).split())

@@ -122,3 +122,19 @@ def test_columns_are_keys_or_mappings() -> None:
 def test_columns_that_are_wrong_are_refused(columns: list[Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said.replace("?", r"\?")):
         parse_columns(Node(columns, "columns"))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
+def test_what_people_said_is_no_formula_in_a_spreadsheet(text: str) -> None:
+    columns = [Column("why", "Why")]
+    lines = compose(columns, [{"why": text}], form="csv")
+    [read] = csv.DictReader(io.StringIO("\n".join(lines), newline=""))
+    assert read["why"] == f"'{text}"
+    assert json.loads("\n".join(compose(columns, [{"why": text}], form="json"))) == [{"why": text}]
+
+
+def test_a_negative_number_stays_a_number_and_a_list_is_one_text_in_csv() -> None:
+    columns = [Column("a", "A"), Column("b", "B"), Column("c", "C")]
+    row = {"a": -4, "b": ["naoko", "kenji"], "c": []}
+    assert compose(columns, [row], form="csv") == ["a,b,c", '-4,"naoko, kenji",']
+    assert compose(columns, [row], form="table")[-1].split() == ["-4", "naoko,", "kenji", "–"]

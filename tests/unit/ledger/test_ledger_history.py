@@ -1,0 +1,187 @@
+"""How it came to be: one row for each event, whoever tells of it, with who allowed and verified that very release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.model.ledger import entry_from
+from plugins.module_utils.model.statement import (
+    ACCEPTED,
+    APPROVED,
+    BREAK_GLASS,
+    HAPPENED,
+    VERIFIED,
+    WITHDRAWN,
+    Signed,
+    Statement,
+)
+from plugins.module_utils.plan.ledger_history import Told, Wanted, history
+from tests.unit.ledger.ledger_parts import chain, statement
+
+BOTH = frozenset({"staging", "production"})
+DIGESTS = {"web": "sha256:aa", "worker": "sha256:aa"}
+DEPLOY = {"action": "deploy", "outcome": "done", "seconds": 4.2, "flip_ms": 70.1, "by": "kenji@laptop", "smoke": "4/4"}
+
+
+def said(number: int, kind: str, hour: int, **changed: Any) -> Statement:
+    given: dict[str, Any] = {"at": f"2026-11-25T{hour:02}:00:00.000Z", "digests": DIGESTS, "why": "", **changed}
+    return statement(number, kind, **given)
+
+
+def happened(number: int, hour: int, **changed: Any) -> Statement:
+    return said(number, HAPPENED, hour, **{"by": "production-1", "details": DEPLOY, "why": "invoice fix", **changed})
+
+
+def entries(*statements: Statement) -> list[Any]:
+    texts = chain(0, [Signed(one.text(), "s") for one in statements])
+    return [entry_from(text) for text in texts.values()]
+
+
+def rows(*statements: Statement, told: Told | None = None, **wanted: Any) -> list[dict[str, Any]]:
+    return history(entries(*statements), told or Told(), Wanted(**{"environments": BOTH, **wanted}))[0]
+
+
+STORY = (
+    said(1, VERIFIED, 1, environment="staging", by="staging-1", details={"smoke": "4/4"}),
+    said(2, ACCEPTED, 2, environment="staging", by="kenji"),
+    said(3, APPROVED, 3, by="naoko", expires="2026-11-30T00:00:00.000Z"),
+    happened(4, 5),
+)
+
+
+def test_a_release_says_who_when_what_why_and_who_allowed_and_verified_it() -> None:
+    newest = rows(*STORY)[0]
+    expected = {
+        "environment": "production",
+        "host": "production-1",
+        "stack": "odoo18",
+        "at": "2026-11-25T05:00:00.000Z",
+        "action": "deploy",
+        "release": "sha-19b9b98",
+        "digest": "sha256:aa",
+        "outcome": "done",
+        "seconds": 4.2,
+        "flip_ms": 70.1,
+        "by": "kenji@laptop",
+        "why": "invoice fix",
+        "approvals": ["naoko"],
+        "verification": ["smoke 4/4 by staging-1 (staging)", "accepted by kenji (staging)"],
+        "entry": 4,
+        "kept": "ledger",
+    }
+    assert {key: newest[key] for key in expected} == expected
+
+
+def test_what_was_said_is_a_row_too() -> None:
+    assert [(row["action"], row["by"], row["entry"]) for row in rows(*STORY)] == [
+        ("deploy", "kenji@laptop", 4),
+        ("approved", "naoko", 3),
+        ("accepted", "kenji", 2),
+        ("verified", "staging-1", 1),
+    ]
+
+
+NO_APPROVAL = {
+    "of another digest": said(3, APPROVED, 3, digests={"web": "sha256:bb"}),
+    "of another definition": said(3, APPROVED, 3, definition="e" * 64),
+    "of another release": said(3, APPROVED, 3, release="sha-724f892"),
+    "of another stack": said(3, APPROVED, 3, stack="ocr"),
+    "of another environment": said(3, APPROVED, 3, environment="staging"),
+    "that came later": said(3, APPROVED, 6),
+    "that had expired": said(3, APPROVED, 3, expires="2026-11-25T04:00:00.000Z"),
+    "whose time is none": said(3, APPROVED, 3, at="soon"),
+}
+
+
+@pytest.mark.parametrize("case", NO_APPROVAL)
+def test_an_approval_does_not_count(case: str) -> None:
+    (row,) = (row for row in rows(NO_APPROVAL[case], happened(4, 5)) if row["kind"] == HAPPENED)
+    assert row["approvals"] == []
+
+
+@pytest.mark.parametrize(("hour", "counts"), [(4, False), (6, True)])
+def test_an_approval_counts_until_it_is_withdrawn(hour: int, counts: bool) -> None:
+    withdrawn = said(9, WITHDRAWN, hour, of=STORY[2].id)
+    (row,) = (row for row in rows(*STORY, withdrawn) if row["kind"] == HAPPENED)
+    assert bool(row["approvals"]) is counts
+
+
+def test_broken_glass_is_told_in_the_place_of_an_approval_and_a_rollback_needs_none() -> None:
+    glass = said(3, BREAK_GLASS, 4, by="kenji", why="the shop is down and the fix is known")
+    back = happened(5, 6, details={"action": "roll_back", "outcome": "done"})
+    newest, deployed, _ = rows(glass, happened(4, 5), back)
+    assert (newest["action"], newest["approvals"], newest["by"]) == ("roll_back", [], "production-1")
+    assert deployed["approvals"] == ["kenji (broke the glass)"]
+
+
+def test_digests_that_differ_are_named_by_their_service() -> None:
+    (row,) = rows(happened(1, 1, digests={"web": "sha256:aa", "job": "sha256:bb"}))
+    assert row["digest"] == "job=sha256:bb, web=sha256:aa"
+    (row,) = rows(happened(1, 1, digests={}))
+    assert row["digest"] == ""
+
+
+def test_an_event_is_one_row_whoever_tells_of_it() -> None:
+    in_ledger, waits = happened(1, 1), happened(2, 2)
+    events = [
+        {"host": "production-1", "environment": "production", "stack": "odoo18", "at": f"2026-11-25T0{hour}:00:00.000Z",
+         "action": "deploy", "release": "sha-19b9b98", "outcome": "done", **mark}
+        for hour, mark in enumerate(({"statement": in_ledger.id}, {"statement": waits.id}, {"statement": ""}, {}), 1)
+    ]  # fmt: skip
+    told = Told({"production-1": [in_ledger, waits]}, events)
+    found = rows(in_ledger, told=told)
+    assert [(row["at"][11:13], row["kept"]) for row in found] == [
+        ("04", "host"), ("03", "host"), ("02", "waiting"), ("01", "ledger"),
+    ]  # fmt: skip
+    assert {row["host"] for row in found} == {"production-1"}
+
+
+def test_a_period_has_its_beginning_and_not_its_end() -> None:
+    story = [happened(hour, hour) for hour in range(1, 6)]
+    found = rows(*story, since="2026-11-25T02:00:00+00:00", until="2026-11-25T13:00:00+09:00")
+    assert [row["at"][11:13] for row in found] == ["03", "02"]
+
+
+def test_only_the_stacks_and_environments_that_are_asked_for() -> None:
+    story = [happened(1, 1), happened(2, 2, stack="ocr"), happened(3, 3, environment="staging")]
+    assert [row["entry"] for row in rows(*story, stack="ocr")] == [2]
+    assert [row["entry"] for row in rows(*story, environments=frozenset({"staging"}))] == [3]
+
+
+def test_the_last_ones_are_of_each_stack_and_what_is_left_out_is_counted() -> None:
+    story = [happened(number, number, stack=("ocr", "www")[number % 2]) for number in range(1, 8)]
+    found, left_out = history(entries(*story), Told(), Wanted(BOTH, last=2))
+    assert [row["entry"] for row in found] == [7, 6, 5, 4]
+    assert left_out == 3
+    assert history(entries(*story), Told(), Wanted(BOTH, last=0))[1] == 0
+
+
+def test_an_event_that_cannot_be_read_is_shown_and_is_in_every_period() -> None:
+    odd = {"host": "h", "environment": "production", "stack": "ocr", "at": "", "action": "unreadable", "error": "cut"}
+    found = rows(happened(1, 1), told=Told({}, [odd]), since="2026-11-25T00:00:00+00:00")
+    assert [row["action"] for row in found] == ["deploy", "unreadable"]
+    assert found[-1]["error"] == "cut"
+
+
+def test_details_do_not_pass_themselves_off_as_what_was_signed() -> None:
+    lies = {
+        **DEPLOY,
+        "environment": "staging",
+        "at": "2020-01-01T00:00:00Z",
+        "release": "sha-fffffff",
+        "kept": "host",
+        "host": "elsewhere",
+        "approvals": ["eve"],
+        "kind": "approved",
+        "digest": "sha256:ff",
+    }
+    (row,) = rows(happened(1, 1, details=lies))
+    assert (row["environment"], row["release"], row["kind"]) == ("production", "sha-19b9b98", HAPPENED)
+    assert (row["host"], row["approvals"], row["digest"]) == ("production-1", [], "sha256:aa")
+    assert row["kept"] == "ledger"
+
+
+def test_nothing_is_nothing() -> None:
+    assert rows() == []
