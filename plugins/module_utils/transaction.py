@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -279,6 +279,9 @@ class Transaction:
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
         if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
             began = time.monotonic()
+            if moved:
+                with suppress(OpsError):  # those whom it serves still are a reason to wait, not to keep it
+                    self.host.runtime.drain(self.release, self.stack.ops.drain_limit)
             words = self.host.runtime.last_words(self.release)
             self.host.runtime.discard(self.release)
             self.receipt.steps["remove the candidate"] = seconds_since(began)

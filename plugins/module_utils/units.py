@@ -44,16 +44,21 @@ def keep_library(state: HostState) -> Path:
 
 
 def begin(stack: str, transaction: str, given: Mapping[str, Any]) -> None:
-    """Start the unit that carries out what is given. Raises OpsError when it cannot be started."""
+    """Start the unit that carries out what is given, once: asked again over a new connection, it is left at that.
+
+    Raises OpsError when it cannot be started.
+    """
+    told, units, name = Told(stack, transaction), Units(), unit_of(stack, transaction)
+    if told.is_known() and (not told.is_asked() or units.runs(name)):
+        return
     kept = keep_library(HostState())
-    told = Told(stack, transaction)
     told.ask(given)
     try:
-        afterwards = ("tend", stack, transaction)
-        Units().start(unit_of(stack, transaction), kept, ("release", stack, transaction), afterwards=afterwards)
+        units.start(name, kept, ("release", stack, transaction), afterwards=("tend", stack, transaction))
     except OpsError:
-        told.withdraw()
-        raise
+        if not units.runs(name):  # it does when the same was asked a moment ago over another connection
+            told.withdraw()
+            raise
 
 
 def start_watch(watched: Watched) -> None:

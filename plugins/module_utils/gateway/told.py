@@ -36,18 +36,25 @@ class Told:
         self._path = run / "told" / stack / f"{transaction}.jsonl"
 
     def ask(self, given: Mapping[str, Any]) -> None:
-        """Put a request down; refused when there is one of that id already."""
+        """Put a request down."""
         for folder in (self._request.parent, self._path.parent.parent, self._path.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.close(descriptor)
-            descriptor = os.open(self._request, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
+            descriptor = os.open(self._request, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
                 json.dump(given, handle)
         except OSError as error:
             raise OpsError(f"the request cannot be put down: {error}", where=str(self._request)) from error
         self._make_room()
+
+    def is_known(self) -> bool:
+        """Whether it was ever asked for, since this host was started."""
+        return self._path.exists()
+
+    def is_asked(self) -> bool:
+        """Whether a request waits to be carried out."""
+        return self._request.exists()
 
     def asked(self) -> dict[str, Any]:
         """The request, which is gone afterwards."""
