@@ -14,6 +14,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ..module_utils.model.errors import OpsError
 from ..plugin_utils.estate import CutOff, EstateAction
 from ..plugin_utils.gate import for_the_host, pass_gate, promoted
+from ..plugin_utils.ledger_errand import tell_ledger
 
 _BROKEN = (AnsibleConnectionFailure, CutOff)
 _TRIES, _TRY_EVERY_S = 10, 3.0  # a network that comes back within half a minute costs nobody the sight of it
@@ -27,7 +28,7 @@ class ActionModule(EstateAction):
         asked = for_the_host(self.arguments)
         stack = asked["stack"]
         if asked.get("state") == "attached":
-            return self._watched(stack, self._ask({"stack": stack, "state": "attached"}))
+            return tell_ledger(self, self._watched(stack, self._ask({"stack": stack, "state": "attached"})))
         if asked.get("state") == "rolled_back":
             passed, given = None, self.recorded_arguments(stack)
         else:
@@ -41,7 +42,7 @@ class ActionModule(EstateAction):
         except _BROKEN as error:
             self._tell([f"the connection broke ({_first_line(error)}); looking whether it was begun"])
             result = {"transaction": transaction, "heard": 0}
-        return promoted(self, passed, self._watched(stack, result))
+        return promoted(self, passed, tell_ledger(self, self._watched(stack, result)))
 
     def _watched(self, stack: str, result: dict[str, Any]) -> dict[str, Any]:
         """The end of it; what is told before is shown as it comes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .gateway.edge import EdgeApi, EdgeFiles, config_errors
@@ -13,6 +14,7 @@ from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState
 from .model.begun import Watched
 from .model.host import WantedStack
+from .model.release import Release
 from .model.stack import parse_tree
 from .runtime import ContainerRuntime, Runtime
 
@@ -34,7 +36,7 @@ class Host:
 
     ``auth`` is the registry login. ``told`` hears what a transaction does as it does it, ``library`` names the code
     that is kept here to run without a controller, ``transaction`` the one that is to be run, and ``start_watch`` has a
-    release watched.
+    release watched. ``tell_end`` tells how a transaction ended, and returns warnings; left out, history alone is told.
     """
 
     engine: Engine
@@ -49,6 +51,7 @@ class Host:
     library: str = ""
     transaction: str = ""
     start_watch: Callable[[Watched], None] = _unheard
+    tell_end: Callable[[Release, Mapping[str, Any]], list[str]] | None = None
 
     def edge_address(self) -> str:
         """Where this host reaches its edge."""
@@ -67,7 +70,15 @@ def host_for(environment: str, registry_auth: str = "") -> Host:
     engine = Engine()
     auth: dict[str, str] = json.loads(registry_auth) if registry_auth else {}
     runtime = ContainerRuntime(engine, environment, auth)
-    return Host(engine, HostState(), HostSecrets(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
+    host = Host(engine, HostState(), HostSecrets(), EdgeFiles(), runtime, environment, auth, CERT_RESOLVER)
+    host.tell_end = partial(_tell_end, host)
+    return host
+
+
+def _tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str]:
+    from .vouching import tell_end  # noqa: PLC0415 - it stands on this file, and is seldom needed
+
+    return tell_end(host, release, event)
 
 
 def wanted_from(host: Host, entry: Mapping[str, Any], secrets: Mapping[str, str]) -> WantedStack:

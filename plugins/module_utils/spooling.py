@@ -101,6 +101,19 @@ def _sign_with_the_host_key(statement: Statement) -> Signed:
     return sign(statement, HOST_KEY)
 
 
+def with_spool(result: dict[str, Any], spool: HostSpool | None = None) -> dict[str, Any]:
+    """A module's last answer with what waits for the ledger; as it is while something goes on, or that is unreadable.
+
+    The controller asks again with the module ``spool`` where an answer has nothing of it, and is told what is wrong.
+    """
+    if "transaction" in result:
+        return result
+    try:
+        return {**result, **for_the_ledger(spool or HostSpool())}
+    except OpsError:
+        return result
+
+
 def for_the_ledger(spool: HostSpool) -> dict[str, Any]:
     """What a module's answer carries of the spool: the oldest statements that wait, how many there are, the head."""
     waiting = spool.waiting()

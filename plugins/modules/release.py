@@ -108,6 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
+from ..module_utils.spooling import with_spool
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
 
@@ -133,7 +134,7 @@ def main() -> None:
     )
     given = module.params
     with failures_told(module):
-        result = _result(given, rehearsal=module.check_mode)
+        result = with_spool(_result(given, rehearsal=module.check_mode))
         if result.get("failed"):
             module.fail_json(**result)
         module.exit_json(**result)
