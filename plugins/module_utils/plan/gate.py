@@ -124,10 +124,12 @@ class _Case:
     def decide(self) -> Decision:
         if not self.gate.signers:
             return Decision((self._nobody(),))
-        glass, _ = self._counting(BREAK_GLASS, self.environment, self._fault_of_glass)
+        glass, unbroken = self._counting(BREAK_GLASS, self.environment, self._fault_of_glass)
         if glass:
             return Decision((), (f"the glass is broken by {self.requester}: {glass[0].why}",), (glass[0],))
         request, because = self._counting(REQUESTED, self.environment, self._fault_of_request)
+        if unbroken and not request:
+            return Decision((self._unbroken(unbroken),))
         missing = [] if request else [self._unrequested(because)]
         relied_on = request[:1]
         for kind, environment, fault in (
@@ -231,6 +233,14 @@ class _Case:
         release = {"stack": self.subject.stack, "release": self.subject.release}
         what = f"{self.requester or 'nobody'} has not asked for it with a signature of the last 15 minutes"
         return Missing(what, because, "deploy", self.environment, release, kind=REQUESTED)
+
+    def _unbroken(self, because: tuple[str, ...]) -> Missing:
+        return Missing(
+            "the glass is not broken by that",
+            because,
+            do='say what is wrong, for whom, and why it cannot wait: -e break_glass=true -e \'{"reason": "…"}\'',
+            kind=BREAK_GLASS,
+        )
 
     def _nobody(self) -> Missing:
         return Missing(
