@@ -23,6 +23,8 @@ ENVIRONMENTS = ("staging", "production")
 SITES = ("acme.erp", "globex.erp", "biznexus", "langbot", "www")
 ACTS = 9
 
+_IN_A_HURRY = "invoices are wrong since this morning and nobody may wait for staging today"
+_TO_THE_BEGINNING = "the demonstration begins with the release that it began with the last time"
 _CERTIFICATES_S = 60.0
 _ANSWERS_S = 30.0
 _OUTAGE_RATE = 10.0
@@ -115,13 +117,20 @@ def _return_to_the_beginning(stage: Stage) -> None:
         live = stage.visit(environment).release
         if live != GOOD:
             stage.story.say(f"   {environment} runs {live}, from an earlier run: back to {GOOD} first", "yellow")
-            stage.procedures.run("deploy", limit=environment, stack=STACK, release=GOOD)
+            glass = {"break_glass": "true", "reason": _TO_THE_BEGINNING} if environment == "production" else {}
+            stage.procedures.run("deploy", limit=environment, stack=STACK, release=GOOD, **glass)
 
 
 def release_to_staging(stage: Stage) -> None:
     """Schema first, as a step of its own, then the release."""
-    with stage.story.act("staging", f"Migrate and deploy {STACK} {BETTER} to staging") as act:
+    with stage.story.act("staging", f"Migrate and deploy {STACK} {BETTER} to staging, accept and approve it") as act:
         _migrate_and_deploy(stage, act, "staging")
+        refused = stage.procedures.attempt("deploy", limit="production", stack=STACK, release=BETTER)
+        if not refused.refused:
+            raise OpsError("production took a release that nobody had approved", where="playbooks/deploy.yml")
+        act.measured("production refuses what nobody accepted and approved", complaint=refused.complaint)
+        stage.procedures.run("accept", limit="staging", stack=STACK)
+        stage.procedures.run("approve", limit="production", stack=STACK, release=BETTER, signer="approver")
 
 
 @contextmanager
@@ -151,7 +160,9 @@ def refuse_broken(stage: Stage) -> None:
         stage.story.act("refused", f"Deploy the broken {BROKEN} to production: it is refused") as act,
         _watched(stage, act) as since,
     ):
-        run = stage.procedures.attempt("deploy", limit="production", stack=STACK, release=BROKEN)
+        run = stage.procedures.attempt(
+            "deploy", limit="production", stack=STACK, release=BROKEN, break_glass="true", reason=_IN_A_HURRY
+        )
         if not run.refused:
             raise OpsError(
                 f"the broken release {BROKEN} was not refused (exit status {run.status})",

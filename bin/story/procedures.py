@@ -66,20 +66,24 @@ class Procedures:
 
     reports: Path
 
-    def run(self, playbook: str, *, limit: str = "", **inputs: str) -> Run:
+    def run(self, playbook: str, *, limit: str = "", signer: str = "", **inputs: str) -> Run:
         """Run a playbook to a good end. Raises OpsError with its own complaint otherwise."""
-        run = self.attempt(playbook, limit=limit, **inputs)
+        run = self.attempt(playbook, limit=limit, signer=signer, **inputs)
         if run.status != 0:
             complaint = run.complaint or f"it ended with exit status {run.status}"
             raise OpsError(complaint, where=f"playbooks/{playbook}.yml")
         return run
 
-    def attempt(self, playbook: str, *, limit: str = "", **inputs: str) -> Run:
-        """Run a playbook, whatever comes of it. Raises OpsError when it leaves no report."""
+    def attempt(self, playbook: str, *, limit: str = "", signer: str = "", **inputs: str) -> Run:
+        """Run a playbook, whatever comes of it. ``signer`` signs in place of the developer.
+
+        Raises OpsError when it leaves no report.
+        """
         words = command(playbook, limit, inputs)
-        print(f"$ {shlex.join(words)}", flush=True)
+        signing = {"SEISEI_SIGNING_KEY": f"build/lab/signers/{signer}"} if signer else {}
+        print(f"$ {shlex.join([*(f'{name}={value}' for name, value in signing.items()), *words])}", flush=True)
         before, began = self._written(), time.monotonic()
-        status = call(words, {**environment(os.environ), "OPS_REPORT_DIRECTORY": str(self.reports)})
+        status = call(words, {**environment(os.environ), **signing, "OPS_REPORT_DIRECTORY": str(self.reports)})
         seconds = round(time.monotonic() - began, 1)
         fresh = sorted(self._written() - before)
         if not fresh:
@@ -99,7 +103,8 @@ def command(playbook: str, limit: str, inputs: Mapping[str, str]) -> list[str]:
     words = ["ansible-playbook", "-i", "inventories/lab", f"playbooks/{playbook}.yml"]
     words += ["--limit", limit] if limit else []
     for name, value in inputs.items():
-        words += ["-e", f"{name}={value}"]
+        # Ansible cuts name=value at a blank.
+        words += ["-e", json.dumps({name: value}) if " " in value else f"{name}={value}"]
     return words
 
 

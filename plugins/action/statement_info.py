@@ -58,7 +58,7 @@ class ActionModule(EstateAction):
             lines.append(f"  {told_open(one)}")
             command = f"ansible-playbook playbooks/close_break_glass.yml {where(self, one.environment)} -e id={one.id}"
             lines.append(f'    Next, by somebody else: {command} -e \'{{"reason": "…"}}\'')
-        lines += ["Said, and waiting for its release"] if waiting else []
+        lines += ["Proposed, or approved and still good"] if waiting else []
         for one in waiting:
             word = "proposed" if one.kind == REQUESTED else one.kind
             until = f", until {one.expires}" if one.expires else ""

@@ -137,7 +137,7 @@ def command(runbook: Runbook, inputs: Mapping[str, Value], *, limit: str = "", i
         if inputs.get(name) is not None:
             words += ["-e", _said(name, inputs[name])]
         elif wanted.required:
-            words += ["-e", f"{name}={wanted.sample}"]
+            words += ["-e", _said(name, wanted.sample) if " " in wanted.sample else f"{name}={wanted.sample}"]
     return " ".join(words)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,6 +139,12 @@ def test_a_command_can_be_copied_into_a_shell() -> None:
     assert json.loads(words[words.index("stack=odoo18") + 4]) == {"reason": "it's down; rm -rf /"}
     assert "release=sha-19b9b98" in words, "a required input that is not known stands there as its example"
     assert not any(word.startswith("steps=") for word in words), "an optional one is left out"
+
+
+def test_an_example_with_blanks_can_be_copied_too() -> None:
+    wanted = Input("why", "text", required=True, example="two words")
+    line = command(replace(book(), inputs={"why": wanted}), {})
+    assert json.loads(shlex.split(line)[-1]) == {"why": "two words"}
 
 
 def request() -> Request:
