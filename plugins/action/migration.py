@@ -1,14 +1,15 @@
-"""Controller side of seisei.ops.migration: resolve the release to digests before the host is touched."""
+"""Controller side of seisei.ops.migration: resolve the release to digests, have the host begin, and look on."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.gate import for_the_host, pass_gate
+from ..plugin_utils.ledger_errand import tell_ledger
+from ..plugin_utils.looking_on import LookingOn
 
 
-class ActionModule(EstateAction):
+class ActionModule(LookingOn):
     """Reads the stack, asks the registry which digests the release has, fetches the secrets, runs the module."""
 
     def act(self) -> dict[str, Any]:
@@ -16,5 +17,5 @@ class ActionModule(EstateAction):
         asked = for_the_host(self.arguments)
         given = self.release_arguments(asked["stack"], asked["release"])
         passed = pass_gate(self, given, what="migrate")
-        result = self.run_module("migration", {**asked, **given, **passed.arguments})
-        return {**result, "display": [*passed.notes, *result.get("display", ())]}
+        self.tell(passed.notes)
+        return tell_ledger(self, self.carried_through("migration", {**asked, **given, **passed.arguments}))

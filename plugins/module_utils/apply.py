@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
@@ -253,7 +254,10 @@ class Apply:
     def _bring(self, release: Release, why: str) -> None:
         # Loaded here: nearly every convergence has no release to bring, and is over before this would be.
         from .transaction import Transaction  # noqa: PLC0415
+        from .units import keep_library  # noqa: PLC0415
 
+        with suppress(OpsError):  # not from an archive: a test; a full disk is told by what comes next
+            self.host.library = keep_library(self.host.state).name
         self.host.state.add_record(release)
         Transaction(self.host, release, action="converge", by="converge", why=why).run()
 

@@ -142,7 +142,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
             f"stack '{name}' has no migration", where=f"inventories/stacks/{name}.yml", do="add x-ops.migrate"
         )
     release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
-    said = [f"{name}: {' '.join(migration.command)} in {sha}"]
+    said = _say(host, f"{name}: {' '.join(migration.command)} in {sha}")
     if rehearse:
         return None, said
     with host.state.locked(name, f"migration to {sha} by {request.by}"):
@@ -150,8 +150,18 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
         host.runtime.fetch(release)
         result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
         outcome = "migrated" if result.exit_code == 0 else "migration failed"
-        event = {"action": "migrate", "release": sha, "outcome": outcome, "seconds": round(result.seconds, 3)}
-        host.state.tell(name, {**event, "by": request.by, "why": request.why, "error": _error(result)})
+        event: dict[str, Any] = {
+            "action": "migrate",
+            "transaction": host.transaction,
+            "release": sha,
+            "outcome": outcome,
+            "seconds": round(result.seconds, 3),
+        }
+        event |= {"by": request.by, "why": request.why, "error": _error(result)}
+        if host.tell_end:
+            said += _say(host, *(f"  warning: {warning}" for warning in host.tell_end(release, event)))
+        else:
+            host.state.tell(name, event)
     if result.exit_code != 0:
         raise OpsError(
             f"the migration ended with exit code {result.exit_code}: {_error(result)}",

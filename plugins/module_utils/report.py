@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .model.errors import OpsError
-from .model.receipt import DONE, Receipt, Undone
+from .model.receipt import DONE, UNDONE, Receipt, Undone
+
+if TYPE_CHECKING:
+    from .gateway.engine import TaskResult
 
 Result = dict[str, Any]
 
@@ -38,6 +41,24 @@ def failed(error: OpsError) -> Result:
         result["report"] = error.receipt.as_dict()
         result["display"] = [f"  warning: {warning}" for warning in error.receipt.warnings]
     return result
+
+
+def migrated(ran: TaskResult | None, said: list[str]) -> Result:
+    """The result of a migration that succeeded, or would be run."""
+    if ran is None:
+        return {"changed": True, "display": said}
+    report = {"output": ran.output, "seconds": round(ran.seconds, 2)}
+    return {"changed": True, "display": [*said, *ran.output.splitlines()[-6:]], "report": report}
+
+
+def from_history(stack: str, event: Mapping[str, Any]) -> Result:
+    """The same of a transaction whose process died, as history tells it; nothing is told of one that never began."""
+    if event.get("outcome") == DONE:
+        return {"changed": True, "display": [f"{stack}: {event['release']} is live"], "report": dict(event)}
+    undone = "; it was undone, and what was live before serves" if event.get("outcome") == UNDONE else ""
+    why = f"{event.get('error') or 'it was cut off before it began, or a migration that may run on'}{undone}"
+    error = OpsError(why, where=stack, do="look at the host's journal for the cause, then run the same again")
+    return {**failed(error), "report": dict(event)}
 
 
 def lines(entries: Iterable[Mapping[str, Any]]) -> list[str]:

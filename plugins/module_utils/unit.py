@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .gateway.host_state import HostState, now, utc
-from .gateway.told import Told
+from .gateway.told import Told, clear_requests
 from .model.begun import Begun
 from .model.errors import OpsError
 from .model.receipt import DONE, STUCK, Receipt, Undone
-from .report import Result, closing, failed
+from .report import Result, closing, failed, from_history, migrated
 
 if TYPE_CHECKING:
     from .hands import Host
@@ -62,10 +62,13 @@ def _release(stack: str, transaction: str) -> int:
 
 
 def _carried_out(told: Told, given: Mapping[str, Any]) -> Result:
-    from .release import deploy, request_from, roll_back  # noqa: PLC0415 - see above
+    from .release import deploy, migrate, request_from, roll_back  # noqa: PLC0415 - see above
 
     host = hands(given["environment_name"], given["registry_auth"], told)
     request = request_from(host, given)
+    if given["state"] == "migrated":
+        ran, _ = migrate(host, request, given["release"])
+        return migrated(ran, [])
     if given["state"] == "deployed":
         receipt, _ = deploy(host, request, given["release"], again=given["again"])
     else:
@@ -102,6 +105,7 @@ def _tend(stack: str = "", transaction: str = "") -> int:
     if stack:
         told = Told(stack, transaction) if transaction else None
         return _put_right(stack, told)
+    clear_requests()
     state = HostState()
     codes = [_put_right(name, None) for name in state.stacks() if state.begun(name)]
     return max([0, *codes, *[_watch_on(state, name) for name in state.stacks()]])
@@ -122,15 +126,8 @@ def _put_right(stack: str, told: Told | None) -> int:
             time.sleep(RETRY_S)
     if told and not told.has_ended():  # it died before it began, or after it had told history
         events = [event for event in state.history(stack)[-5:] if event.get("transaction") == told.transaction]
-        told.end(_from_history(stack, events[-1] if events else {}))
+        told.end(from_history(stack, events[-1] if events else {}))
     return 0
-
-
-def _from_history(stack: str, event: Mapping[str, Any]) -> Result:
-    if event.get("outcome") == DONE:
-        return {"changed": True, "display": ["it is live; what was measured is in history.yml"], "report": dict(event)}
-    why = event.get("error") or "it was cut off before it began"
-    return failed(OpsError(why, where=stack, do="look at the host's journal for the cause, then run the same again"))
 
 
 def _settled(begun: Begun, told: Told) -> Receipt | None:

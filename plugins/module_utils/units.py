@@ -15,7 +15,7 @@ from .gateway.told import ENDED, Told, newest
 from .gateway.units import Units
 from .model.begun import Watched
 from .model.errors import OpsError
-from .report import Result, lines
+from .report import Result, from_history, lines
 
 POLL_S = 0.02
 LOOK_EVERY_S = 0.5
@@ -77,11 +77,13 @@ class Heard:
     count: int
     lines: list[str] = field(default_factory=list)
     result: Result | None = None
+    runs: bool = True
 
     def as_result(self) -> Result:
         """The answer of the module: the end, or how far it is."""
         if self.result is None:
-            return {"changed": True, "transaction": self.transaction, "heard": self.count, "display": self.lines}
+            told = {"transaction": self.transaction, "heard": self.count, "runs": self.runs}
+            return {"changed": True, "display": self.lines, **told}
         return {**self.result, "display": [*self.lines, *self.result.get("display", [])]}
 
 
@@ -91,25 +93,31 @@ def listen(stack: str, transaction: str, since: int, *, least_s: float, most_s: 
     Comes back before that once there is something to tell and ``least_s`` seconds have passed, or after ``most_s``.
     Raises OpsError when nothing is known of it, or it ended without a word.
     """
+    state = HostState()
     told = Told(stack, transaction) if transaction else newest(stack)
+    if told is None and (begun := state.begun(stack)):
+        told = Told(stack, begun.id)  # of before this host was started: it is being put right
     if told is None:
         raise OpsError(
             f"nothing was done with '{stack}' since this host was started",
             do=f"history.yml -e stack={stack} says what was done before",
         )
     began = time.monotonic()
-    looked = began
+    looked, runs = began, True
     while True:
         entries = told.since(since)
         now = time.monotonic()
-        heard = Heard(told.transaction, since + len(entries), lines(entries), _end_of(entries))
+        heard = Heard(told.transaction, since + len(entries), lines(entries), _end_of(entries), runs)
         enough = entries and now - began >= least_s
         if heard.result is not None or enough or now - began >= most_s:
             return heard
         if now - looked >= LOOK_EVERY_S:
             looked = now
-            if not Units().runs(unit_of(stack, told.transaction)) and not told.has_ended():
-                raise _gone(stack)
+            runs = Units().runs(unit_of(stack, told.transaction))
+            if not runs and not told.has_ended():
+                heard.result = _end_on_disk(state, stack, told)
+                if heard.result:
+                    return heard
         time.sleep(POLL_S)
 
 
@@ -117,9 +125,19 @@ def _end_of(entries: list[dict[str, Any]]) -> Result | None:
     return next((dict(entry[ENDED]) for entry in entries if ENDED in entry), None)
 
 
-def _gone(stack: str) -> OpsError:
-    return OpsError(
-        "it was cut off on the host, and what it left is not put right yet",
-        where=stack,
-        do=f"seisei-tend.timer tries again every minute; history.yml -e stack={stack} shows when it is",
-    )
+def _end_on_disk(state: HostState, stack: str, told: Told) -> Result | None:
+    """The end of what died without a word, as history has it; None while it is still to be put right.
+
+    Raises OpsError when nothing is known of it.
+    """
+    begun = state.begun(stack)
+    if begun and begun.id == told.transaction:
+        return None
+    found = [event for event in state.history(stack) if event.get("transaction") == told.transaction]
+    if not found and not told.is_known():
+        raise OpsError(
+            f"nothing is known of transaction {told.transaction}: it was not begun",
+            where=stack,
+            do="run the same again; history.yml says what was done",
+        )
+    return from_history(stack, found[-1] if found else {})

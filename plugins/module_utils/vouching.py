@@ -14,19 +14,33 @@ from .hands import Host
 from .model.errors import OpsError
 from .model.receipt import DONE
 from .model.release import Release
-from .model.statement import VERIFIED
-from .spooling import name_of_host, spool_statement, tell_happened
+from .model.statement import HAPPENED, VERIFIED
+from .spooling import name_of_host, spool_statement
 
-_TAKEN_BACK = "roll_back"
+_TAKEN_BACK, _MIGRATED = "roll_back", "migrate"
 
 
 def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str]:
     """Write how a transaction ended into history, and say it to the ledger; warnings, which undo nothing."""
     ours, warnings = _gate()
-    warnings.append(tell_happened(host, release, event, by=_name(ours)))
+    why = str(event.get("why", ""))
+    spooled = spool_statement(host, HAPPENED, release, _for_ever(event), why=why, by=_name(ours))
+    host.state.tell(release.stack, {**event, "statement": spooled.id})
+    warnings.append(spooled.warning)
     if event.get("outcome") == DONE and event.get("action") != _TAKEN_BACK:
         warnings.append(_vouch(host, release, str(event.get("smoke", "")), ours))
     return [one for one in warnings if one]
+
+
+def _for_ever(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event goes into a ledger that forgets nothing.
+
+    A migration's own words are left out: a database names the rows that stopped it, and rows are people's.
+    """
+    told = {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
+    if event.get("action") == _MIGRATED:
+        told.pop("error", None)
+    return told
 
 
 def vouches() -> bool:

@@ -69,6 +69,8 @@ class Watch:
     def _ill(self) -> Mapping[str, str]:
         found = self.host.engine.containers(stack=self.watched.stack).values()
         ours = [one for one in found if one.number == self.watched.number]
+        if not ours:
+            return {f"of release {self.watched.number}": "gone"}
         ill = {one.name: one.health if one.running else "down" for one in ours}
         return {name: state for name, state in ill.items() if state in ("unhealthy", "down")}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from .host_state import RUN
 ENDED = "ended"
 _ID = re.compile(r"[0-9a-f]{12}")
 _STACK = re.compile(r"[a-z0-9][a-z0-9-]*")
+_WAITS_S = 300.0
 _MOST = 10  # tellings of a stack
 
 
@@ -80,26 +82,29 @@ class Told:
             self.tell({ENDED: result})
 
     def since(self, number: int) -> list[dict[str, Any]]:
-        """The events after the first ``number``. Raises OpsError when nothing is known of this transaction."""
-        try:
-            lines = self._path.read_bytes().split(b"\n")[:-1]  # what has no end of line is being written
-        except FileNotFoundError:
-            raise OpsError(
-                f"nothing is known of transaction {self.transaction} since this host was started",
-                do="history.yml says how it ended; attach.yml finds the newest",
-            ) from None
+        """The events after the first ``number``; none when nothing was told since this host was started."""
+        if not self._path.exists():
+            return []
+        lines = self._path.read_bytes().split(b"\n")[:-1]  # what has no end of line is being written
         return [dict(json.loads(line)) for line in lines[number:]]
 
     def has_ended(self) -> bool:
         """Whether the end was told."""
-        with suppress(OpsError):
-            return any(ENDED in entry for entry in self.since(0))
-        return False
+        return any(ENDED in entry for entry in self.since(0))
 
     def _make_room(self) -> None:
         with suppress(OSError):
             found = sorted(self._path.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
             for path in found[_MOST:]:
+                path.unlink()
+
+
+def clear_requests(run: Path = RUN) -> None:
+    """Take away requests that nobody came for: who put them down died before a unit was started."""
+    folder = run / "requests"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _WAITS_S:
                 path.unlink()
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState, release_from, state_from
-from plugins.module_utils.plan.release import live_since, rollback_target, same_release, was_live, with_secrets_at_hand
+from plugins.module_utils.plan.release import (
+    known_bad,
+    live_since,
+    rollback_target,
+    same_release,
+    was_live,
+    why_bad,
+    with_secrets_at_hand,
+)
 
 
 def release(number: int, sha: str = "") -> Release:
@@ -153,3 +161,39 @@ def test_a_record_that_was_written_before_stack_files_had_a_fingerprint_is_read(
     record = release(7).as_dict()
     del record["stack_file"]
     assert release_from(record).stack_file == ""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bad", "history", "found"),
+    [
+        ((1, 2), (), done(1, 2), 0),
+        ((1, 2), (2,), done(1), 2),
+        ((1, 2, 3), (2,), done(1, 3), 0),  # it was deployed again, and did well
+        ((1, 2, 3), (3,), done(1, 2, 3), 3),  # it did well once, and not the last time
+        ((1, 2, 3), (2,), done(1), 2),  # record 3 never took traffic, and says nothing
+    ],
+)
+def test_a_release_is_known_to_be_bad_by_its_newest_record_that_says_anything(
+    numbers: tuple[int, ...], bad: tuple[int, ...], history: list[dict[str, Any]], found: int
+) -> None:
+    records = [release(number, "sha-aaaaaaa") for number in numbers]
+    state = StackState(live=1, bad=bad)
+    known = known_bad(records, state, history, release(9, "sha-aaaaaaa"))
+    assert (known.number if known else 0) == found
+    others: dict[str, Any] = {
+        "digests": {"web": "sha256:2"},
+        "definition": "e",
+        "secrets": {"KEY": "t"},
+        "release": "sha-bbbbbbb",
+    }
+    for name, value in others.items():
+        other = replace(release(9, "sha-aaaaaaa"), **{name: value})
+        assert known_bad(records, state, history, other) is None, f"another {name} is another release"
+
+
+def test_why_a_release_was_taken_back_is_told_in_the_words_of_who_did_it() -> None:
+    failed = {"number": 2, "outcome": "undone", "error": "smoke tests 2/3"}
+    watched = {"number": 1, "outcome": "done", "error": "", "condemns": [3], "why": "the watch took release 3 back"}
+    assert why_bad([*done(1), failed, watched], 2) == "smoke tests 2/3"
+    assert why_bad([*done(1), failed, watched], 3) == "the watch took release 3 back"
+    assert why_bad([], 4) == "history does not say why"

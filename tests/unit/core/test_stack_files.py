@@ -15,6 +15,7 @@ from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.service import SERVICE_KEYS
 from plugins.module_utils.model.stack_keys import STACK_KEYS
 from plugins.module_utils.model.vocabulary import Key, Keys
+from plugins.module_utils.model.watch import WatchPolicy
 from plugins.plugin_utils.estate import STACKS
 from plugins.plugin_utils.stack_file_page import render_stack_file
 from tests.unit.core.core_parts import around, case_name, cases, read_stack, told
@@ -175,6 +176,7 @@ x-ops:
   release_header: X-Version
   drain_limit: 1m
   standby: stopped
+  watch: {for: 5m, error_rate: 1.5%, latency: 2s, least_requests: 50, unhealthy_for: 10s}
 """
     )
     assert [service.name for service in stack.start_order()] == ["cache", "web"]
@@ -186,4 +188,5 @@ x-ops:
     assert stack.network_of("default") == "shop_default"
     assert {key: volume.name for key, volume in stack.volumes.items()} == {"data": "shop_data", "shared": "everyones"}
     assert stack.ops.routes[0].hosts == ("shop.lab", "www.shop.lab")
+    assert stack.ops.watch == WatchPolicy(300, 0.015, 2, 50, 10)
     assert (stack.ops.drain_limit, stack.ops.standby, stack.ops.release_header) == (60, "stopped", "X-Version")
