@@ -80,7 +80,13 @@ def _command(missing: Missing) -> str:
 def _subject(entry: Mapping[str, Any], release: str, sent: Mapping[str, Any]) -> Subject:
     """The release as it would run here. Its definition is worked out from what will run, not taken from who asks."""
     name = str(entry["name"])
-    source = sent.get("source") or {}
+    source = sent.get("source")
+    if not source:
+        raise OpsError(
+            "nothing that was signed came with the release, and this environment asks for it",
+            where=_WHERE,
+            do="deploy from a checkout that is up to date; where the policy was changed, provision.yml brings it here",
+        )
     node = Node(source, f"inventories/stacks/{name}.yml")
     resolved = interpolate(node, sent.get("variables") or {})
     node.finish()

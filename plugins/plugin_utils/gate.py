@@ -12,7 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils.gate import refusal
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Subject
-from ..module_utils.model.ledger import LedgerAway
+from ..module_utils.model.ledger import LedgerAway, LedgerTampered
 from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
 from ..module_utils.plan.gate import Decision, Missing, judge
 from .estate import EstateAction, stack_definition, stack_source
@@ -53,7 +53,7 @@ def pass_gate(
     ``release``, ``reason``, ``break_glass``, ``window_reason``. A rehearsal signs and writes nothing.
 
     :raises InvalidInput: naming everything that is missing.
-    :raises OpsError: when nobody can sign here, or the ledger cannot be asked and no glass is broken.
+    :raises OpsError: when nobody can sign here, or the ledger cannot be used and no glass is broken.
     """
     asked, environment = action.arguments, action.environment
     name, release = str(asked["stack"]), str(asked["release"])
@@ -84,7 +84,7 @@ def pass_gate(
         "variables": dict(action.variables),
         "requester": me.name,
         "statements": [one.as_dict() for one in [*_to_send(kept, decision), mine]],
-        # With the ledger away the host keeps it, until a run finds the ledger back.
+        # While the ledger is away, or not as it was, the host keeps it.
         "to_keep": [mine.as_dict()] if away else [],
     }
     return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))
@@ -95,26 +95,26 @@ def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:
     return {**details, "window": str(asked["window_reason"])} if asked.get("window_reason") else details
 
 
-def _kept(ledger: Statements, glass: bool) -> tuple[list[Signed], LedgerAway | None]:
+def _kept(ledger: Statements, glass: bool) -> tuple[list[Signed], OpsError | None]:
     try:
         return ledger.signed(), None
-    except LedgerAway as away:
+    except (LedgerAway, LedgerTampered) as away:
         if not glass:
             raise _waits(away) from away
         return [], away
 
 
-def _append(ledger: Statements, mine: Signed, glass: bool) -> LedgerAway | None:
+def _append(ledger: Statements, mine: Signed, glass: bool) -> OpsError | None:
     try:
         ledger.append(mine)
-    except LedgerAway as away:
+    except (LedgerAway, LedgerTampered) as away:
         if not glass:
             raise _waits(away) from away
         return away
     return None
 
 
-def _waits(away: LedgerAway) -> OpsError:
+def _waits(away: OpsError) -> OpsError:
     return OpsError(
         f"an ordinary release waits for the ledger: {away.what}",
         where=away.where,
@@ -144,8 +144,8 @@ def _told(decision: Decision) -> tuple[str, ...]:
     return (*relied, *(f"gate: {note}" for note in decision.notes))
 
 
-def _told_away(away: LedgerAway | None) -> tuple[str, ...]:
-    return (f"gate: the ledger is away ({away.what}); the host keeps what was signed",) if away else ()
+def _told_away(away: OpsError | None) -> tuple[str, ...]:
+    return (f"gate: the ledger cannot be used ({away.what}); the host keeps what was signed",) if away else ()
 
 
 def promoted(action: EstateAction, passed: Passed | None, result: dict[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from plugins.plugin_utils.ledger import Ledger
 from tests.lab.procedure_parts import LAB, ROOT, Run, on_host, play
 
 SIGNERS = LAB / "signers"
-REASON = "a test wants to see what happens when the glass is broken"
-GLASS = ("-e", "break_glass=true", "-e", json.dumps({"reason": REASON}))
+_ASIDE = "/var/lib/seisei/set_aside_by_a_test"
 
 
 @contextmanager
@@ -55,6 +54,22 @@ def environment(checkout: Path = ROOT) -> Environment:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return parse_environment(Node(json.loads(done.stdout.partition("=>")[2])["ops_environment"], "lab"))
+
+
+@contextmanager
+def without_a_ledger(host: str) -> Iterator[None]:
+    """A host that knows of no ledger and has nothing to say to one; afterwards it is as it was.
+
+    Waits while another test has set the same aside.
+    """
+    things = "/var/lib/seisei/spool /var/lib/seisei/ledger_head.json"
+    on_host(f"for n in $(seq 50); do mkdir {_ASIDE} && break; sleep 1; done 2>/dev/null; test -d {_ASIDE}", host)
+    on_host(f"for it in {things}; do [ ! -e $it ] || mv $it {_ASIDE}/; done", host)
+    try:
+        yield
+    finally:
+        back = f"for it in {_ASIDE}/*; do [ ! -e $it ] || mv $it /var/lib/seisei/; done"
+        on_host(f"rm -rf {things}; {back}; rm -rf {_ASIDE}", host)
 
 
 def signed_by_host(statement: Statement, host: str) -> Signed:

@@ -10,6 +10,7 @@ from .procedure_parts import (
     BETTER,
     BROKEN,
     ENVIRONMENT,
+    GLASS,
     GOOD,
     HOST,
     Run,
@@ -42,7 +43,7 @@ def migrations() -> list[str]:
 
 
 def migrate(release: str) -> Run:
-    return play("migrate", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={release}")
+    return play("migrate", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={release}", *GLASS)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,9 @@ def schema_of_the_first_release(converged: None) -> Iterator[None]:
 
 def test_a_migration_is_backed_up_and_applied_while_the_old_release_serves() -> None:
     before = snapshot(HOST, STACK)
-    rehearsal = play("migrate", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={BETTER}", "--check")
+    rehearsal = play(
+        "migrate", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={BETTER}", *GLASS, "--check"
+    )
     assert rehearsal.code == 0, rehearsal.text
     assert f"{STACK}: python3 -m standin migrate in {BETTER}" in rehearsal.text
     assert migrations() == ["0001_base"]

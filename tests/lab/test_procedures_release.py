@@ -14,6 +14,7 @@ from .procedure_parts import (
     BETTER,
     BROKEN,
     ENVIRONMENT,
+    GLASS,
     GOOD,
     HOST,
     Checkout,
@@ -75,7 +76,7 @@ def test_a_release_goes_live_unnoticed_and_is_told_of(record_property: Any) -> N
     assert visit(NAME).release == GOOD
 
     with load() as visitors:
-        run = deploy(STACK, BETTER, "-e", '{"reason": "a better page"}')
+        run = deploy(STACK, BETTER, "-e", '{"reason": "a better page, which this test shows to its visitors"}')
     assert run.code == 0, run.text
     figures = visitors.figures()
     assert figures.requests > RATE * 2
@@ -111,7 +112,7 @@ def told_of(receipt: dict[str, Any], digest: str) -> None:
     (event,) = history.told()["rows"]
     assert (event["action"], event["release"], event["outcome"]) == ("deploy", BETTER, "done")
     assert "@" in event["by"]
-    assert event["why"] == "a better page"
+    assert event["why"] == "a better page, which this test shows to its visitors"
     assert event["flip_ms"] == receipt["flip_ms"] > 0
     assert event["digests"] == {"web": digest}
 
@@ -167,7 +168,7 @@ def test_a_rollback_without_a_target_names_those_there_are() -> None:
 
 def test_a_release_that_is_not_healthy_never_gets_traffic_and_a_second_deploy_waits_for_nobody() -> None:
     before = snapshot(HOST, STACK)
-    words = ("--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={BROKEN}")
+    words = ("--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", f"release={BROKEN}", *GLASS)
     with load() as visitors, playing("deploy", *words) as first:
         holder = wait_for_holder()
         second = deploy(STACK, BETTER, patience_s=0)

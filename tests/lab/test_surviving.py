@@ -21,6 +21,7 @@ from .procedure_parts import (
     ADDRESSES,
     BETTER,
     ENVIRONMENT,
+    GLASS,
     GOOD,
     HOST,
     Checkout,
@@ -88,7 +89,7 @@ def deploying() -> Iterator[tuple[subprocess.Popen[str], Callable[[str], None]]]
         known = "|".join(before)
         until(f"the step {step}", is_there, SETTLED_S)
 
-    with playing("deploy", *WORDS, "-e", f"release={BETTER}") as process:
+    with playing("deploy", *WORDS, *GLASS, "-e", f"release={BETTER}") as process:
         yield process, at
 
 

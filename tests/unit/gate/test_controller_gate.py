@@ -185,7 +185,7 @@ def test_with_the_ledger_away_ordinary_releases_wait_and_broken_glass_is_kept_by
         passed(action(keys), Ledger(away=True))
     given = action(keys, break_glass=True, reason=REASON)
     found = passed(given, Ledger(away=True))
-    assert "the ledger is away" in found.notes[-1]
+    assert "the ledger cannot be used" in found.notes[-1]
     (tmp_path / "allowed_signers").write_text(allowed_signers(keys))
     (tmp_path / "revoked_keys").write_text("")
     policy = {"environment": "production", "gate": {"required": True, "verified_in": "staging"}}

@@ -109,10 +109,10 @@ def test_what_was_signed_for_passes(keys: Path, host: Path) -> None:
 def test_without_the_controllers_word_nothing_passes(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     given["gate"] = {"required": False}
-    with pytest.raises(OpsError):
+    with pytest.raises(OpsError, match="nothing that was signed came with the release"):
         pass_gate(given, RELEASE, host)
     del given["gate"]
-    with pytest.raises(OpsError):
+    with pytest.raises(OpsError, match="nothing that was signed came with the release"):
         pass_gate(given, RELEASE, host)
 
 
