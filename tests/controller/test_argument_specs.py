@@ -28,6 +28,8 @@ def validated(folder: Path, inventory: str, more: dict[str, Any]) -> subprocess.
     """Run the validation on the controller alone; the lab's own files are stood in for."""
     (folder / "ca").mkdir()
     (folder / "ca" / "ca.pem").write_text("a certificate", encoding="utf-8")
+    (folder / "signers").mkdir()
+    (folder / "signers" / "allowed_signers").write_text("# nobody", encoding="utf-8")
     spec = {"ops_environment": SPEC["argument_specs"]["main"]["options"]["ops_environment"]}
     (folder / "book.yml").write_text(BOOK, encoding="utf-8")
     given = json.dumps({"spec": spec, "lab_root": str(folder), **more})

@@ -109,13 +109,16 @@ def known_heads(where: str, texts: Mapping[int, str]) -> list[Witness]:
 def with_versions(findings: Iterable[Finding], versions: Mapping[int, Sequence[Version]]) -> tuple[Finding, ...]:
     """Findings with what the bucket's versions tell: when it was done, and where the entry still is as it was written.
 
-    ``versions`` are the newest first. A tail that was deleted is told by them even where nobody kept a head.
+    ``versions`` are the newest first. A tail that was deleted is told by them even where nobody kept a head, and where
+    a witness only knows that something was written anew, they know since which entry.
     """
     traces = {number: _trace(kept) for number, kept in versions.items() if len(kept) > 1 or kept[0].gone}
-    told = [
-        Finding(one.number, one.kind, f"{one.what}; {traces.pop(one.number)[1]}") if one.number in traces else one
-        for one in findings
-    ]
+    told = []
+    for one in findings:
+        since = min((number for number in traces if number >= one.number), default=one.number)
+        number = since if one.kind == REWRITTEN else one.number
+        trace = f"; {traces.pop(number)[1]}" if number in traces else ""
+        told.append(Finding(number, one.kind, one.what + trace))
     return tuple(sorted([*told, *(Finding(number, *trace) for number, trace in traces.items())], key=_by_number))
 
 

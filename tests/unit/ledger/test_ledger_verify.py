@@ -163,3 +163,10 @@ def test_versions_tell_what_was_deleted_even_where_nobody_kept_a_head() -> None:
         f"entry 2 (removed): it was deleted at 5; {kept.format(2)}",
         f"entry 3 (edited): it is odd; it was written again at 6; {kept.format(3)}",
     ]
+
+
+def test_versions_tell_since_when_it_was_written_anew() -> None:
+    versions = {1: (version("1", latest=True),), 2: (version("8", latest=True), version("2"))}
+    (found,) = with_versions([Finding(1, REWRITTEN, "somebody knows another entry 5")], versions)
+    assert (found.number, found.kind) == (2, REWRITTEN)
+    assert found.what.startswith("somebody knows another entry 5; it was written again at 8")
