@@ -53,6 +53,13 @@ class Host:
     start_watch: Callable[[Watched], None] = _unheard
     tell_end: Callable[[Release, Mapping[str, Any]], list[str]] | None = None
 
+    def tell(self, release: Release, event: Mapping[str, Any]) -> list[str]:
+        """Write how something with a release ended into history, and say it to the ledger; returns warnings."""
+        if self.tell_end:
+            return self.tell_end(release, event)
+        self.state.tell(release.stack, event)
+        return []
+
     def edge_address(self) -> str:
         """Where this host reaches its edge."""
         return self.engine.address(EDGE_CONTAINER, EDGE_NETWORK)

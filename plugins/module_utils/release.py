@@ -158,10 +158,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
             "seconds": round(result.seconds, 3),
         }
         event |= {"by": request.by, "why": request.why, "error": _error(result)}
-        if host.tell_end:
-            said += _say(host, *(f"  warning: {warning}" for warning in host.tell_end(release, event)))
-        else:
-            host.state.tell(name, event)
+        said += _say(host, *(f"  warning: {warning}" for warning in host.tell(release, event)))
     if result.exit_code != 0:
         raise OpsError(
             f"the migration ended with exit code {result.exit_code}: {_error(result)}",

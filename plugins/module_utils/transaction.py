@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -117,18 +117,13 @@ class Transaction:
             if not self._is_told():
                 said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
                 condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
-                self._tell({**self.receipt.as_dict(), **said, **condemned})
+                event = {**self.receipt.as_dict(), **said, **condemned}
+                self.receipt.warnings += self.host.tell(self.release, event)
             if self.receipt.outcome != STUCK:
                 self.host.files.forget_kept(self.release.stack)
                 self.host.state.ended(self.release.stack)
         except OpsError as error:
             self.receipt.warnings.append(f"{error}; its end is told later")
-
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        if self.host.tell_end:
-            self.receipt.warnings += self.host.tell_end(self.release, event)
-        else:
-            self.host.state.tell(self.release.stack, event)
 
     def smoke_again(self) -> str:
         """Run the smoke tests of the release that is live, through the edge; their tally.
