@@ -29,7 +29,7 @@ from ..module_utils.plan.gate import (
 )
 from ..plugin_utils.estate import EstateAction, stack_definition
 from ..plugin_utils.ledger import Ledger
-from ..plugin_utils.statements import Signatory, by_id, checked, say, signatory, where
+from ..plugin_utils.statements import Signatory, by_id, checked, of_id, of_release, say, signatory, where
 
 SPEC: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "required": True, "choices": [ACCEPTED, APPROVED, WITHDRAWN, CLOSED]},
@@ -55,7 +55,8 @@ class ActionModule(EstateAction):
         kind = asked["kind"]
         me = signatory(self, kind)
         ledger = Ledger(self.environment)
-        known = checked(ledger.signed(), self.environment.gate, datetime.now(UTC), stack=asked["stack"])
+        wanted = of_id(asked["id"]) if asked["id"] else of_release(asked["stack"], asked["release"])
+        known = checked(ledger.signed(), self.environment.gate, datetime.now(UTC), wanted)
         say_it: Mapping[str, Callable[..., Statement | None]] = {
             ACCEPTED: self._accepted, APPROVED: self._approved, WITHDRAWN: self._withdrawn, CLOSED: self._closed,
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..module_utils.model.statement import APPROVED, REQUESTED, Statement
 from ..module_utils.plan.gate import expiry, open_break_glasses, told_open, withdrawn
 from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.ledger import Ledger
-from ..plugin_utils.statements import checked, where
+from ..plugin_utils.statements import STANDING, checked, where
 
 _PROPOSED_FOR = timedelta(days=7)
 
@@ -36,13 +37,24 @@ class ActionModule(EstateAction):
     def _found(self, stack: str) -> dict[str, Any]:
         now = datetime.now(UTC)
         try:
-            known = checked(Ledger(self.environment).signed(), self.environment.gate, now, stack=stack)
+            known = checked(Ledger(self.environment).signed(), self.environment.gate, now, self._matters(stack, now))
         except OpsError as error:
             return {"rows": [], "display": [f"What is open cannot be told: {error}"]}
         glasses = open_break_glasses(known)
         waiting = self._waiting(known, now)
         rows = [{"open": one.kind, **_row(one)} for one in (*glasses, *waiting)]
         return {"rows": rows, "display": self._lines(glasses, waiting)}
+
+    def _matters(self, stack: str, now: datetime) -> Callable[[Statement], bool]:
+        """What can be open: glass and what closes it, what was taken back, and the approvals and proposals of late."""
+        oldest = now - max(_PROPOSED_FOR, timedelta(seconds=self.environment.gate.valid_for))
+
+        def matters(one: Statement) -> bool:
+            late = one.kind in (APPROVED, REQUESTED) and (instant(one.at) or oldest) > oldest
+            proposed = one.kind != REQUESTED or bool(one.details.get("proposed"))
+            return (not stack or one.stack == stack) and (one.kind in STANDING or (late and proposed))
+
+        return matters
 
     def _waiting(self, known: list[Checked], now: datetime) -> list[Statement]:
         back, gate = withdrawn(known), self.environment.gate

@@ -17,7 +17,7 @@ from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Si
 from ..module_utils.plan.gate import Decision, Missing, judge
 from .estate import EstateAction, stack_definition, stack_source
 from .ledger import Ledger
-from .statements import Statements, checked, say, signatory, where
+from .statements import Statements, checked, of_release, say, signatory, where
 
 _WHERE = "gate"
 _INPUTS = ("break_glass", "window_reason", "auto_promote")
@@ -69,7 +69,7 @@ def pass_gate(
     now = datetime.now(UTC)
     ledger = ledger or Ledger(environment)
     kept, away = _kept(ledger, glass)
-    known = checked(kept, environment.gate, now, stack=name)
+    known = checked(kept, environment.gate, now, of_release(name, release))
     decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
@@ -83,7 +83,7 @@ def pass_gate(
         "source": stack_source(name),
         "variables": dict(action.variables),
         "requester": me.name,
-        "statements": [one.as_dict() for one in [*_to_send(kept, decision), mine]],
+        "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
         # While the ledger is away, or not as it was, the host keeps it.
         "to_keep": [mine.as_dict()] if away else [],
     }
@@ -122,13 +122,14 @@ def _waits(away: OpsError) -> OpsError:
     )
 
 
-def _to_send(kept: list[Signed], decision: Decision) -> list[Signed]:
+def _to_send(kept: list[Signed], decision: Decision, stack: str) -> list[Signed]:
     """What the host needs: what the decision relies on, and what was taken back."""
-    wanted = {one.id for one in decision.relied_on}
+    wanted = [f'"id":"{one.id}"' for one in decision.relied_on]
+    about = f'"stack":"{stack}"'
     return [
         one
         for one in kept
-        if f'"kind":"{WITHDRAWN}"' in one.text or any(f'"id":"{number}"' in one.text for number in wanted)
+        if about in one.text and (f'"kind":"{WITHDRAWN}"' in one.text or any(text in one.text for text in wanted))
     ]
 
 

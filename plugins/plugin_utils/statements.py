@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,14 @@ from ..module_utils.gateway.signatures import check, fingerprint_of, sign
 from ..module_utils.model.document import nearest
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Gate, Subject
-from ..module_utils.model.statement import HAPPENED, Signed, Statement
+from ..module_utils.model.statement import BREAK_GLASS, CLOSED, HAPPENED, WITHDRAWN, Signed, Statement
 from .estate import EstateAction
 
 KEY_VARIABLE = "SEISEI_SIGNING_KEY"
 _KEY_SETTING = "ops_signing_key"
 _LAB = "lab"
 _SHORTEST_ID = 4
+STANDING = (WITHDRAWN, BREAK_GLASS, CLOSED)  # what matters however long ago it was said
 
 
 class Statements(Protocol):
@@ -84,12 +85,30 @@ def say(action: EstateAction, kind: str, subject: Subject, by: str, **more: Any)
     )  # fmt: skip
 
 
-def checked(kept: Iterable[Signed], gate: Gate, now: datetime, *, stack: str = "") -> list[Checked]:
-    """What people and verifying hosts said, of one stack or of all, its signatures looked at."""
-    # Read as text first: most of a ledger is what hosts did, and to look at a signature takes a process.
-    about = f'"stack":"{stack}"' if stack else ""
-    found = [one for one in kept if about in one.text and f'"kind":"{HAPPENED}"' not in one.text]
-    return check(found, gate, now)
+def checked(kept: Iterable[Signed], gate: Gate, now: datetime, wanted: Callable[[Statement], bool]) -> list[Checked]:
+    """What people and verifying hosts said, and is wanted, its signatures looked at.
+
+    To look at a signature takes a process, and a ledger grows: ask for what the question needs.
+    """
+    said = [one for one in kept if f'"kind":"{HAPPENED}"' not in one.text]
+    return check([one for one in said if _is_wanted(one, wanted)], gate, now)
+
+
+def _is_wanted(signed: Signed, wanted: Callable[[Statement], bool]) -> bool:
+    try:
+        return wanted(signed.statement)
+    except OpsError:  # no statement: verify_ledger.yml names it, and here it is worth nothing
+        return False
+
+
+def of_release(stack: str, release: str) -> Callable[[Statement], bool]:
+    """What decides about a release: what was said of it, taken back, and glass that was broken for its stack."""
+    return lambda one: one.stack == stack and (one.kind in STANDING or one.release == release)
+
+
+def of_id(number: str) -> Callable[[Statement], bool]:
+    """A statement whose id begins so, and what was taken back and closed."""
+    return lambda one: one.kind in STANDING or one.id.startswith(number)
 
 
 def by_id(statements: Iterable[Checked], given: str) -> Statement:

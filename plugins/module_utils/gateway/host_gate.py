@@ -34,6 +34,8 @@ def read_gate(folder: Path = FOLDER) -> HostGate | None:
         texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("allowed_signers", "revoked_keys")}
         node = Node({**found["gate"], **texts}, str(policy))
         environment = str(found["environment"])
+        if not environment:  # provisioned outside of any environment, as roles are when they are tried
+            return None
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise OpsError(f"the gate of this host cannot be read ({error!r})", where=str(folder), do=_PROVISION) from error
     gate = parse_gate(node)
