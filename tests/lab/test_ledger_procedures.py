@@ -71,7 +71,7 @@ def test_a_controller_killed_before_it_could_acknowledge_leaves_no_second_entry(
     said = [host_says("production-1", details=DEPLOY) for _ in range(2)]
     for one in said:
         here.spool("production-1", one)
-    line = '        answer = action.run_module("spool"'
+    line = '        _spool(action, {**dropped, "head"'
     dies = "        import os; [os.kill(one, 9) for one in (os.getppid(), os.getpid())]\n"
     here.checkout.replace("plugins/plugin_utils/ledger_errand.py", line, dies + line)
     ansible = str(Path(sys.executable).with_name("ansible-playbook"))
