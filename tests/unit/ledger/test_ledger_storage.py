@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,11 +32,14 @@ def _refusal(code: str) -> bytes:
     return f"<Error><Code>{code}</Code><Message>as it was told</Message></Error>".encode()
 
 
+_LOCK = "x-amz-object-lock-mode"
+
+
 class Bucket(ThreadingHTTPServer):
     """Objects by their key.
 
     ``answers`` are codes with which the next puts are refused, ``drops`` how many next puts are kept and never
-    answered, ``careless`` whether If-None-Match means nothing to it.
+    answered, ``careless`` whether If-None-Match means nothing to it. ``locks`` are the retentions of what was kept.
     """
 
     def __init__(self) -> None:
@@ -42,6 +47,7 @@ class Bucket(ThreadingHTTPServer):
         self.kept: dict[str, bytes] = {}
         self.answers: list[tuple[int, str]] = []
         self.drops = 0
+        self.locks: list[tuple[str | None, str | None]] = []
         self.careless = False
 
 
@@ -55,10 +61,11 @@ class Answers(BaseHTTPRequestHandler):
         if self.server.answers:
             status, code = self.server.answers.pop(0)
             self._answer(status, _refusal(code))
-        elif key in self.server.kept and not self.server.careless:
+        elif key in self.server.kept and self.headers.get("If-None-Match") == "*" and not self.server.careless:
             self._answer(412, _refusal("PreconditionFailed"))
         else:
             self.server.kept[key] = body
+            self.server.locks.append((self.headers.get(_LOCK), self.headers.get(f"{_LOCK[:-4]}retain-until-date")))
             if self.server.drops:
                 self.server.drops -= 1
                 self.close_connection = True
@@ -126,6 +133,15 @@ def test_an_entry_stands_under_its_number_and_is_read_back(storage: LedgerStorag
     assert storage.listing().marks == {7: mark}
     assert storage.read([7, 8]) == {7: ("é", mark)}, "what is gone meanwhile is left out"
     assert storage.put(7, "other") == ""
+
+
+def test_an_entry_is_locked_for_as_long_as_is_declared(place: LedgerPlace, aws: Aws, bucket: Bucket) -> None:
+    LedgerStorage(place, aws).put(2, "text")
+    LedgerStorage(replace(place, object_lock_days=30, object_lock="compliance"), aws).put(3, "text")
+    (none, _), (mode, until) = bucket.locks
+    assert (none, mode) == (None, "COMPLIANCE")
+    days = datetime.fromisoformat(str(until)) - datetime.now(UTC)
+    assert timedelta(days=29, hours=23) < days <= timedelta(days=30)
 
 
 def test_a_conflict_is_a_number_that_somebody_else_has(storage: LedgerStorage, bucket: Bucket) -> None:
