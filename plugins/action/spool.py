@@ -17,5 +17,5 @@ class ActionModule(EstateAction):
         """What was written, and the head that the host knows now."""
         if self.arguments.get("state") == "told":
             return self.run_module("spool", {"state": "told"})
-        carried = carry(self, self.run_module("spool", {}))
+        carried = carry(self)
         return {**carried, "report": carried["ledger"]}

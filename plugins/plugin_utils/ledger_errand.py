@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
+
 from ..module_utils.gateway.signatures import check
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.ledger import head_from
@@ -26,20 +28,19 @@ def tell_ledger(action: EstateAction, result: dict[str, Any]) -> dict[str, Any]:
         return result
     told: dict[str, Any] = {key: result.pop(key) for key in TOLD if key in result}
     try:
-        carried = carry(action, told or action.run_module("spool", {}))
+        carried = carry(action, told if len(told) == len(TOLD) else None)
     except OpsError as error:
         said = f"  warning: the ledger does not know of this yet, and the host keeps it until it does: {error}"
         return {**result, "display": [*result.get("display", ()), said], "ledger": {"error": error.as_dict()}}
     return {**result, "display": [*result.get("display", ()), *carried["display"]], "ledger": carried["ledger"]}
 
 
-def carry(action: EstateAction, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what a host told into the ledger, and let the host drop it.
+def carry(action: EstateAction, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write what a host told into the ledger, and let the host drop it; left out, the host is asked.
 
     Raises LedgerAway, LedgerTampered (the host's own head is a witness) or OpsError; the host has everything then.
     """
-    if told.get("failed"):
-        raise OpsError(str(told.get("msg", "the host did not say what waits on it")), where=_host(action))
+    told = told or _spool(action, {})
     ledger, known = Ledger(action.environment), head_from(told["ledger_head"])
     before = ledger.chain([Witness(f"host {_host(action)}", known)]).sound().head
     good, refused = _looked_at(action, [signed_from(one) for one in told["to_ledger"]])
@@ -49,14 +50,27 @@ def carry(action: EstateAction, told: Mapping[str, Any]) -> dict[str, Any]:
     waiting = int(told["waiting"]) - (0 if rehearsal else len(good))
     if entries or (ledger.head().number > known.number and not rehearsal):
         dropped = {"state": "acknowledged", "ids": [one.signed.statement.id for one in entries]}
-        answer = action.run_module("spool", {**dropped, "head": ledger.head().as_dict()})
-        if answer.get("failed"):
-            raise OpsError(f"what is in the ledger stays on the host as well: {answer.get('msg')}", where=_host(action))
+        _spool(action, {**dropped, "head": ledger.head().as_dict()})
     lines = [f"  warning: {fault}" for fault in (*told["spool_faults"], *refused)]
     lines += [f"  ledger: {len(written)} written, head {ledger.head()}"] if written else []
     lines += [f"  ledger: {waiting} wait on the host"] if waiting > len(refused) else []
     report = {"head": ledger.head().as_dict(), "written": [one.number for one in written], "waiting": waiting}
     return {"changed": bool(written), "display": lines, "ledger": report}
+
+
+def _spool(action: EstateAction, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host says of its spool. What is in the ledger and could not be dropped is dropped the next time."""
+    try:
+        answer = action.run_module("spool", arguments)
+    except AnsibleConnectionFailure as error:
+        answer = {"failed": True, "msg": str(error)}
+    if answer.get("failed") or not answer.keys() >= set(TOLD):
+        raise OpsError(
+            f"the host does not say what waits on it for the ledger: {answer.get('msg', 'it gave another answer')}",
+            where=_host(action),
+            do="run tell_ledger.yml when it can be reached",
+        )
+    return answer
 
 
 def _looked_at(action: EstateAction, statements: list[Signed]) -> tuple[list[Signed], list[str]]:

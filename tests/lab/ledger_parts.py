@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.environment import Aws, Environment, LedgerPlace, ObjectStorage, Registry
 from plugins.module_utils.model.statement import HAPPENED, Signed, Statement, namespace_of
 from plugins.plugin_utils.ledger import Ledger
-from tests.lab.procedure_parts import ADDRESSES, Checkout, on_host
+from tests.lab.procedure_parts import ADDRESSES, Checkout, Run, on_host, play
 
 LAB = Lab()
 ENDPOINT = f"https://{LAB.address(AWS.last)}:{AWS.port}"
@@ -71,9 +71,7 @@ class OwnLedger:
 
 # -- who says things ---------------------------------------------------------------------------------------------------
 
-SPOOL, HEAD = "/var/lib/seisei/spool", "/var/lib/seisei/ledger_head.json"
 DEPLOY = {"action": "deploy", "outcome": "done", "seconds": 4.2, "flip_ms": 70.1, "by": "kenji@laptop"}
-ASIDE = "/var/lib/seisei/set_aside_by_a_test"
 
 
 def saying(kind: str, by: str, **changed: Any) -> Statement:
@@ -102,52 +100,65 @@ def host_says(host: str, kind: str = HAPPENED, **changed: Any) -> Signed:
     return Signed(text, on_host(command, host, text))
 
 
-def spool_on(host: str, signed: Signed) -> None:
-    path = f"{SPOOL}/{signed.statement.id}.json"
-    on_host(f"mkdir -p {SPOOL} && cat > {path}", host, json.dumps(signed.as_dict()))
-
-
-def spooled_on(host: str) -> list[str]:
-    """The ids of what waits on a host."""
-    return on_host(f"ls {SPOOL} 2>/dev/null || true", host).replace(".json", "").split()
-
-
-def head_on(host: str) -> dict[str, Any]:
-    return dict(json.loads(on_host(f"cat {HEAD} 2>/dev/null || echo {{}}", host)))
-
-
-@contextmanager
-def unknowing() -> Iterator[None]:
-    """Hosts that know of no ledger and have nothing to say; afterwards they are as they were."""
-    with ExitStack() as hosts:
-        for host in ADDRESSES:
-            hosts.enter_context(_unknowing(host))
-        yield
-
-
-@contextmanager
-def _unknowing(host: str) -> Iterator[None]:
-    on_host(f"mkdir {ASIDE} && for it in {SPOOL} {HEAD}; do [ ! -e $it ] || mv $it {ASIDE}/; done", host)
-    try:
-        yield
-    finally:
-        back = f"for it in {ASIDE}/*; do [ ! -e $it ] || mv $it /var/lib/seisei/; done"
-        on_host(f"rm -rf {SPOOL} {HEAD}; {back}; rmdir {ASIDE}", host)
-
-
 # -- a checkout with a ledger of its own -------------------------------------------------------------------------------
 
 LEDGER_SETTINGS = "inventories/lab/group_vars/all/lab.yml"
+_ROOT = "def __init__(self, root: Path = ROOT) -> None:"
 
 
-def own_ledger(checkout: Checkout) -> OwnLedger:
-    """Give a checkout a ledger of its own."""
-    own, mark = ledger_of(checkout), "  object_lock_days: 1\n"
-    checkout.replace(LEDGER_SETTINGS, mark, f"{mark}  prefix: {own.prefix}\n")
-    return own
+@dataclass
+class OwnCheckout:
+    """A checkout with a ledger of its own, whose hosts keep what they say to it in a place of its own as well."""
+
+    checkout: Checkout
+    state: str
+    own: OwnLedger
+
+    @property
+    def root(self) -> Path:
+        return self.checkout.root
+
+    def play(self, playbook: str, *words: str) -> Run:
+        return play(playbook, *words, checkout=self.root)
+
+    def spool(self, host: str, signed: Signed) -> None:
+        path = f"{self.state}/spool/{signed.statement.id}.json"
+        on_host(f"mkdir -p {self.state}/spool && cat > {path}", host, json.dumps(signed.as_dict()))
+
+    def waiting(self, host: str) -> list[str]:
+        """The ids of what waits on a host."""
+        return sorted(on_host(f"ls {self.state}/spool 2>/dev/null || true", host).replace(".json", "").split())
+
+    def head(self, host: str) -> dict[str, Any]:
+        return dict(json.loads(on_host(f"cat {self.state}/ledger_head.json", host)))
+
+    def written(self) -> list[str]:
+        """The ids of what is in the ledger, as somebody reads it who never did."""
+        return [one.statement.id for one in self.own.ledger("reader").signed()]
+
+    def away(self, *, ended: bool = False) -> None:
+        """Have the storage not answer, or answer again."""
+        place = "  bucket: seisei-ledger\n  endpoint: https://10.213.0.4:"
+        here, nowhere = f"{place}5000\n", f"{place}1\n"
+        self.checkout.replace(LEDGER_SETTINGS, nowhere if ended else here, here if ended else nowhere)
 
 
-def ledger_of(checkout: Checkout) -> OwnLedger:
-    """That ledger; its prefix is the name of the checkout's folder."""
+def own_checkout(checkout: Checkout, state: str) -> OwnCheckout:
+    """``state`` is where hosts keep spool and head for this checkout."""
     folder = checkout.root
-    return OwnLedger(folder / "build" / "others", f"test/{folder.parent.name}-{folder.name}")
+    own = OwnLedger(folder / "build" / "others", f"test/{folder.parent.name}-{folder.name}")
+    mark = "  object_lock_days: 1\n"
+    checkout.replace(LEDGER_SETTINGS, mark, f"{mark}  prefix: {own.prefix}\n")
+    checkout.replace("plugins/module_utils/gateway/host_spool.py", _ROOT, _ROOT.replace("ROOT)", f'Path("{state}"))'))
+    return OwnCheckout(checkout, state, own)
+
+
+@contextmanager
+def own_state() -> Iterator[str]:
+    """A directory on hosts that goes afterwards."""
+    state = f"/var/lib/seisei-test-{secrets.token_hex(4)}"
+    try:
+        yield state
+    finally:
+        for host in ADDRESSES:
+            on_host(f"rm -rf {state}", host)

@@ -24,15 +24,16 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..model.environment import Aws, LedgerPlace
+from ..model.errors import OpsError
 from ..model.ledger import LedgerAway, Version
 
 _NAME = re.compile(r"(\d{12})\.json")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 _SIDE_BY_SIDE = 16
-_NOTHING_SAID = ("ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed", "AccessDenied")
+_NOT_OFFERED = ("ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed")
 _DO = {
     "NoSuchBucket": "correct ops_environment.ledger.bucket, or make the bucket with versioning and Object Lock",
-    "AccessDenied": "allow this role to list, read and put objects of the ledger's bucket",
+    "AccessDenied": "allow this role to list (versions, too), read and put objects of the ledger's bucket",
     "InvalidAccessKeyId": "renew the credentials of this controller (ops_environment.aws.profile)",
     "SignatureDoesNotMatch": "renew the credentials of this controller (ops_environment.aws.profile)",
     "ExpiredToken": "log in anew; the credentials of this controller have ended",
@@ -87,7 +88,21 @@ class LedgerStorage:
             return {number: one for number, one in found if one}
 
     def put(self, number: int, text: str) -> str:
-        """Write an entry that is not there yet; its mark, or an empty text when somebody else has the number."""
+        """Write an entry that is not there yet; its mark, or an empty text when somebody else has the number.
+
+        Before the first entry it is seen that the storage does refuse: one that does not know conditional puts takes
+        no notice of them, and lets the last of two writers win.
+        """
+        mark = self._put(number, text)
+        if mark and number == 1 and self._put(number, text):
+            raise OpsError(
+                "this storage lets an entry be overwritten: it takes no notice of If-None-Match",
+                where=self.where,
+                do="keep the ledger in a storage that knows conditional puts, such as S3",
+            )
+        return mark
+
+    def _put(self, number: int, text: str) -> str:
         try:
             with self._asked():
                 answer = self._connected().put_object(  # type: ignore[attr-defined]
@@ -103,8 +118,10 @@ class LedgerStorage:
         return str(answer["ETag"])
 
     def versions(self) -> dict[int, tuple[Version, ...]]:
-        """All versions of every entry, the newest first, delete markers included. Without versioning there is one."""
+        """All versions of every entry, the newest first, delete markers included; nothing where none are kept."""
         found: dict[int, list[Version]] = {}
+        if not self._keeps_versions():
+            return {}
         for page in self._pages("list_object_versions"):
             for kind, gone in (("Versions", False), ("DeleteMarkers", True)):
                 for one in page.get(kind, ()):
@@ -118,7 +135,7 @@ class LedgerStorage:
     def loosened(self) -> list[str]:
         """What the bucket lacks to keep entries from being taken away, a sentence each; what is not told, it lacks."""
         lacks = []
-        if self._setting("get_bucket_versioning").get("Status") != "Enabled":
+        if not self._keeps_versions():
             lacks.append("the bucket keeps no versions: an entry that is overwritten or deleted is lost")
         lock = self._setting("get_object_lock_configuration").get("ObjectLockConfiguration", {})
         if lock.get("ObjectLockEnabled") != "Enabled":
@@ -127,15 +144,15 @@ class LedgerStorage:
             lacks.append("entries are not locked: set ops_environment.ledger.object_lock_days")
         return lacks
 
+    def _keeps_versions(self) -> bool:
+        return self._setting("get_bucket_versioning").get("Status") == "Enabled"
+
     def _setting(self, name: str) -> dict[str, Any]:
         try:
-            return dict(getattr(self._connected(), name)(Bucket=self.place.bucket))
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _NOTHING_SAID:
-                return {}
-            raise self._away(error) from error
-        except (BotoCoreError, OSError) as error:
-            raise self._away(error) from error
+            with self._asked():
+                return dict(getattr(self._connected(), name)(Bucket=self.place.bucket))
+        except _NotOfferedError:
+            return {}
 
     def _read(self, number: int) -> tuple[str, str] | None:
         try:
@@ -197,6 +214,8 @@ class LedgerStorage:
                 raise _TakenError from error
             if code == "NoSuchKey":
                 raise _GoneError from error
+            if code in _NOT_OFFERED:
+                raise _NotOfferedError from error
             raise self._away(error) from error
         except (BotoCoreError, OSError) as error:
             raise self._away(error) from error
@@ -209,6 +228,10 @@ class LedgerStorage:
 
 class _TakenError(Exception):
     """Somebody else wrote under this number."""
+
+
+class _NotOfferedError(Exception):
+    """This storage has no such thing."""
 
 
 class _GoneError(Exception):
