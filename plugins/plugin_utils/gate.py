@@ -45,12 +45,18 @@ def subject_from(given: Mapping[str, Any], release: str, releases: tuple[str, ..
 
 
 def pass_gate(
-    action: EstateAction, given: Mapping[str, Any], *, what: str = "deploy", ledger: Statements | None = None
+    action: EstateAction,
+    given: Mapping[str, Any],
+    *,
+    what: str = "deploy",
+    only_asking: bool = False,
+    ledger: Statements | None = None,
 ) -> Passed:
     """Let a release or a migration pass, or raise with everything that it lacks and the commands that supply it.
 
     ``given`` are the arguments for the module, digests included. What the operator said is read of the task: ``stack``,
-    ``release``, ``reason``, ``break_glass``, ``window_reason``. A rehearsal signs and writes nothing.
+    ``release``, ``reason``, ``break_glass``, ``window_reason``. A rehearsal signs and writes nothing, nor does
+    ``only_asking``.
 
     :raises InvalidInput: naming everything that is missing.
     :raises OpsError: when nobody can sign here, or the ledger cannot be used and no glass is broken.
@@ -73,7 +79,7 @@ def pass_gate(
     decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
-    if action.rehearsal:
+    if only_asking or action.rehearsal:
         return Passed(subject, {"gate": {"required": True}}, _told(decision))
     mine = me.sign(request)
     if away is None:

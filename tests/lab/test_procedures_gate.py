@@ -130,6 +130,32 @@ def test_a_host_is_not_talked_round_by_an_edited_checkout(estate: Checkout, chec
     assert live("production-1") == GOOD
 
 
+def test_with_the_storage_away_glass_is_broken_all_the_same_and_nothing_of_it_is_lost(
+    estate: Checkout, checkout: Checkout
+) -> None:
+    begin_with(estate, GOOD)
+    lab = "inventories/lab/group_vars/all/lab.yml"
+    text = (estate.root / lab).read_text()
+    away = text.replace("  endpoint: https://10.213.0.4:5000\n", "  endpoint: https://10.213.0.4:9\n")
+    assert away.count("10.213.0.4:9\n") == 1
+    (checkout.root / lab).write_text(away)
+    ordinary = run(checkout, "deploy", *PRODUCTION, *ASKED, "-e", "again=true")
+    assert ordinary.code != 0
+    ordinary.line("an ordinary release waits for the ledger")
+    assert live("production-1") == GOOD
+    well(run(checkout, "deploy", *PRODUCTION, *ASKED, "-e", "again=true", *GLASS)).line(
+        "the host keeps what was signed"
+    )
+    assert live("production-1") == BETTER
+    well(run(checkout, "roll_back", *PRODUCTION, "-e", f"stack={STACK}"))
+    assert len(on_host("ls /var/lib/seisei/spool", "production-1").split()) == 3
+    # With the storage back, the next run brings all of it.
+    well(run(estate, "tell_ledger", *PRODUCTION))
+    assert on_host("ls /var/lib/seisei/spool", "production-1").split() == []
+    status = well(play("status", *PRODUCTION, checkout=estate.root))
+    status.line(f"developer broke the glass for {STACK} {BETTER} in production")
+
+
 def test_a_stranger_and_who_names_no_key_are_refused(estate: Checkout) -> None:
     nobody = play_as("nobody", "deploy", *PRODUCTION, *ASKED, checkout=estate.root)
     nobody.line("there is no SSH key")

@@ -1,0 +1,24 @@
+"""Controller side of seisei.ops.gate: whether a release may go live, asked before anything is done for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..plugin_utils.estate import EstateAction
+from ..plugin_utils.gate import pass_gate
+
+
+class ActionModule(EstateAction):
+    """Asks registry and ledger, not the host. Nothing is signed and nothing written by asking."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def act(self) -> dict[str, Any]:
+        """What the answer relies on; raises InvalidInput with everything that is missing."""
+        if not self.environment.gate.required:
+            return {"changed": False, "display": [f"{self.environment.name} has no gate"]}
+        given = self.release_arguments(str(self.arguments["stack"]), str(self.arguments["release"]))
+        passed = pass_gate(self, given, what="migrate", only_asking=True)
+        return {"changed": False, "display": list(passed.notes)}
