@@ -284,6 +284,7 @@ class Transaction:
             began = time.monotonic()
             self._return_the_edge()
             self.receipt.steps["return the edge"] = seconds_since(began)
+            self._journal_undone("return the edge")
         if self._now().live != self.before.live:
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
         if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
@@ -295,8 +296,6 @@ class Transaction:
             self.host.runtime.discard(self.release)
             self.receipt.steps["remove the candidate"] = seconds_since(began)
             self._journal_undone("remove the candidate", output=words)
-        if moved:
-            self._journal_undone("return the edge")
         if bad:
             self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 

@@ -47,7 +47,8 @@ class LookingOn(EstateAction):
             elif time.monotonic() - ran > _UNSETTLED_S:
                 raise self._unsettled(stack)
             if not shown:
-                lines = [*lines, f"  it goes on by itself, whatever becomes of this run; {self._how_to_attach(stack)}"]
+                lines = [*lines, "  it goes on by itself, whatever becomes of this run; to look on again:"]
+                lines.append(f"  {self._attach(stack)}")
                 shown = True
             self.tell(lines)
             result = self._next(stack, result)
@@ -84,8 +85,11 @@ class LookingOn(EstateAction):
             self._display.display(f"{name}{line}")
 
     def _how_to_attach(self, stack: str) -> str:
+        return f"to look on again: {self._attach(stack)}"
+
+    def _attach(self, stack: str) -> str:
         limit = self.task_vars.get("inventory_hostname", "")
-        return f"to look on again: ansible-playbook playbooks/attach.yml --limit {limit} -e stack={stack}"
+        return f"ansible-playbook playbooks/attach.yml --limit {limit} -e stack={stack}"
 
 
 def _first_line(error: Exception) -> str:

@@ -102,6 +102,8 @@ def with_bytecode(archive: bytes) -> bytes:
     whole = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as given, zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as made:
         for name in given.namelist():
+            if name.endswith(".pyc"):  # it had bytecode already: it was offered by an earlier task, and then taken away
+                continue
             source = given.read(name)
             made.writestr(name, source)
             if name.endswith(".py"):

@@ -21,7 +21,6 @@ from .procedure_parts import (
     bring,
     deploy,
     ended,
-    killing,
     on_host,
     play,
     playing,
@@ -191,13 +190,8 @@ def test_a_release_that_is_not_healthy_never_gets_traffic_and_a_second_deploy_wa
     after = snapshot(HOST, STACK)
     unchanged(serving(before, STACK), serving(after, STACK))
     journal = [(entry["step"], entry["event"]) for entry in after["journal"][STACK]]
-    assert journal[-5:] == [
-        ("wait for health", "failed"),
-        ("remove the candidate", "begin"),
-        ("remove the candidate", "done"),
-        ("remove the candidate", "last words"),
-        ("end", "undone"),
-    ]
+    assert journal[-3:] == [("wait for health", "failed"), ("remove the candidate", "done"), ("end", "undone")]
+    assert run.told()["steps"]["wait for health"] > 0, "what was measured is told of a failed release as well"
 
 
 def wait_for_holder() -> str:
@@ -230,59 +224,9 @@ def test_a_release_that_fails_only_through_the_edge_is_taken_back(checkout: Chec
     entries = [entry for entry in after["journal"][STACK] if entry["number"] == number]
     steps = [(entry["step"], entry["event"]) for entry in entries]
     assert ("switch the edge", "done") in steps
-    assert steps[-6:] == [
+    assert steps[-4:] == [
         ("smoke through the edge", "failed"),
         ("return the edge", "done"),
-        ("remove the candidate", "begin"),
         ("remove the candidate", "done"),
-        ("remove the candidate", "last words"),
         ("end", "undone"),
     ]
-
-
-def one_release_is_left(release: str) -> None:
-    """Exactly one live release, which the edge leads to; nothing of the run that died; and no lock."""
-    told = snapshot(HOST, STACK)
-    kept = {state(told)["live"], state(told)["standby"]} - {0}
-    assert set(containers(told)) == kept
-    assert state(told)["release"] == release
-    assert visit(NAME).release == release
-    edge = on_host(f"cat /var/lib/seisei/edge/dynamic/{STACK}.yml")
-    live = [name for name, one in told["containers"].items() if one["number"] == state(told)["live"]]
-    assert live
-    assert live[0] in edge
-    on_host(f"flock --nonblock /run/seisei/{STACK}.lock true")
-
-
-def test_a_run_killed_before_the_switch_is_cleared_away_by_convergence() -> None:
-    before = snapshot(HOST, STACK)
-    with killing(STACK, "wait for health", "begin"):
-        run = deploy(STACK, BETTER)
-    assert run.code == 2
-    assert "Next: run the same again" in run.line(f"{HOST}: the run on the host was cut off before it could answer (")
-    died = snapshot(HOST, STACK)
-    assert set(containers(died)) > set(containers(before))
-    assert visit(NAME).release == GOOD
-
-    mended = play("converge", "--limit", ENVIRONMENT)
-    assert mended.code == 0, mended.text
-    assert "(its release did not finish)" in mended.text
-    one_release_is_left(GOOD)
-    unchanged(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
-
-
-def test_a_run_killed_after_the_switch_is_mended_by_the_next_deploy() -> None:
-    before = snapshot(HOST, STACK)
-    with killing(STACK, "switch the edge", "done"):
-        run = deploy(STACK, BETTER)
-    assert run.code == 2
-    assert "Next: run the same again" in run.line(f"{HOST}: the run on the host was cut off before it could answer (")
-    died = snapshot(HOST, STACK)
-    assert state(died)["live"] == state(before)["live"]
-    assert visit(NAME).release == BETTER  # it leads to a release that nobody confirmed
-
-    mended = deploy(STACK, BETTER)
-    assert mended.code == 0, mended.text
-    assert "place route www (differs from the live release)" in mended.text
-    assert "(its release did not finish)" in mended.text
-    one_release_is_left(BETTER)

@@ -191,7 +191,7 @@ def test_a_release_that_does_harm_is_taken_back_by_the_watch(checkout: Checkout)
     run = deploy(STACK, BETTER, checkout=checkout.root)
     assert run.code == 0, run.text
     number = snapshot(HOST, STACK)["state"][STACK]["live"]
-    for _ in range(40):
+    for _ in range(60):
         assert visit(NAME, "/fail?status=500").status == 500
     took = until("the rollback", lambda: visit(NAME).release == GOOD, TAKEN_BACK_S)
     until("its end", lambda: '"by": "watch"' in on_host(HISTORY), SETTLED_S)

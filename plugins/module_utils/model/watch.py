@@ -21,7 +21,7 @@ class WatchPolicy:
     limit: float = 900
     error_rate: float = 0.05
     latency: float = 0
-    least_requests: int = 20
+    least_requests: int = 50
     unhealthy_for: float = 30
 
 
@@ -38,12 +38,12 @@ WATCH_KEYS = Keys(
     Key("for", "duration", "How long a release is watched after it went live; 0s watches none",
         lambda node: node.seconds(WatchPolicy.limit), default="15m", field="limit"),
     Key("error_rate", "share", "The share of answers with a status of 500 and more that takes the release back", _share,
-        default="5%", example="error_rate: 2%"),
+        default="5%", example="error_rate: 2%", note="Fewer than five of them within a minute take nothing back."),
     Key("latency", "duration", "What 95 of 100 answers may take before the release is taken back",
         lambda node: node.seconds(WatchPolicy.latency), default="not judged",
         note="Leave it away where long polls or uploads are answered: they are slow by nature."),
     Key("least_requests", "number", "Answers within a minute below which neither of them is judged",
-        lambda node: node.integer(WatchPolicy.least_requests, least=1), default="20"),
+        lambda node: node.integer(WatchPolicy.least_requests, least=1), default="50"),
     Key("unhealthy_for", "duration", "How long a container may be unhealthy or down before the release is taken back",
         at_least(5, lambda node: node.seconds(WatchPolicy.unhealthy_for), "5s"), default="30s"),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from ..model.watch import WatchPolicy
 
 WINDOW_S = 60.0
 _SERVER_FAULT = 500
+_LEAST_FAULTS = 5  # fewer are chance, whatever their share
 _QUANTILE = 0.95
 _SAMPLE = re.compile(r"^(traefik_service_[a-z_]+)\{(.*)\} (\S+)$")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
@@ -86,7 +87,7 @@ def _answers(policy: WatchPolicy, window: Counted) -> str:
     if total < policy.least_requests:
         return ""
     faults = sum(count for code, count in window.codes.items() if code >= _SERVER_FAULT)
-    if faults / total > policy.error_rate:
+    if faults >= _LEAST_FAULTS and faults / total > policy.error_rate:
         share, limit = f"{faults / total:.1%}", f"{policy.error_rate:.1%}"
         return f"{faults:.0f} of {total:.0f} answers within a minute were server errors ({share}, allowed {limit})"
     slow = quantile(window.buckets, _QUANTILE)

@@ -83,6 +83,11 @@ def test_another_python_compiles_the_source(tmp_path: Path) -> None:
     assert imported(tmp_path, files | {"packed.pyc": b"\x00\x00\r\n" + files["packed.pyc"][4:]}) == "source"
 
 
+def test_bytecode_is_added_once() -> None:
+    once = payloads.with_bytecode(archive({"packed.py": b"by = 'source'"}))
+    assert sources(payloads.with_bytecode(once)) == sources(once)
+
+
 def test_what_is_kept_has_bytecode(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_run(root, tmp_path / "first", monkeypatch)
     [place] = (root / "build" / "payloads" / "stacks").glob(f"*/{NAME}")

@@ -60,7 +60,7 @@ def host() -> Iterator[EdgeHost]:
         yield host
 
 
-def watch(host: EdgeHost, code: int, most: int = 20) -> tuple[Watch, list[str]]:
+def watch(host: EdgeHost, code: int, most: int = 30) -> tuple[Watch, list[str]]:
     """A watch at which answers have this status; it is over after so many looks."""
     watched = host.state.watched(STACK)
     assert watched
@@ -104,8 +104,8 @@ def test_a_release_that_does_harm_is_taken_back_and_marked(host: EdgeHost) -> No
     assert host.state.watched(STACK) is None, "a rollback is not watched"
     event = host.state.history(STACK)[-1]
     assert (event["by"], event["condemns"]) == ("watch", [2])
-    assert "20 of 20 answers within a minute were server errors" in event["why"]
-    assert "is taken back: 20 of 20" in said[-1]
+    assert "50 of 50 answers within a minute were server errors" in event["why"]
+    assert "is taken back: 50 of 50" in said[-1]
     with pytest.raises(OpsError, match=r"was taken back here before \(release 2\): the watch took .* -e again=true"):
         deploy(host, request(host), NEW)
     again, _ = deploy(host, request(host), NEW, again=True)

@@ -42,6 +42,8 @@ def test_the_edge_s_own_metrics_are_read() -> None:
         ([reading(0), reading(2, 94, 6)], "6 of 100 answers within a minute were server errors (6.0%, allowed 5.0%)"),
         ([reading(0), reading(2, 0, 19)], ""),  # too few to say
         ([reading(0), reading(2, 0, 20)], "20 of 20 answers within a minute were server errors (100.0%"),
+        ([reading(0), reading(2, 20, 4)], ""),  # a few are chance
+        ([reading(0), reading(2, 20, 5)], "5 of 25 answers"),
         ([reading(0, 50, 50), reading(2, 150, 50)], ""),
         ([reading(0), reading(30, 20, 10), reading(100, 80, 10)], ""),  # the errors are older than a minute
         ([reading(0, 500, 100), reading(10, 10, 0)], ""),  # the edge was started anew
@@ -100,7 +102,7 @@ def test_it_is_taken_back_exactly_when_the_share_of_the_last_minute_is_broken(
         readings.append(reading(number * 5, good, bad))
     inside = steps[-int(WINDOW_S // 5) :]
     answers, faults = sum(map(sum, inside)), sum(bad for _, bad in inside)
-    broken = answers >= least and faults / answers > rate if answers else False
+    broken = answers >= least and faults >= 5 and faults / answers > rate if answers else False
     assert bool(judge(WatchPolicy(error_rate=rate, least_requests=least), readings)) == broken
 
 
