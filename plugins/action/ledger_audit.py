@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.gateway.ledger_storage import LedgerStorage
 from ..module_utils.model.ledger import head_from
 from ..module_utils.plan.ledger import Witness
 from ..plugin_utils.estate import EstateAction
-from ..plugin_utils.ledger import Ledger
+from ..plugin_utils.ledger import Ledger, storage_of
 from ..plugin_utils.ledger_audit import audit, gates_of, given_head
 from ..plugin_utils.registered import registered
 
@@ -25,7 +24,7 @@ class ActionModule(EstateAction):
         heads, silent = registered(str(asked["heads_of"]), "ledger_head", self.task_vars)
         waiting, _ = registered(str(asked["heads_of"]), "waiting", self.task_vars)
         witnesses = [Witness(f"host {host}", head_from(head)) for host, head in heads.items()]
-        ledger, storage = Ledger(self.environment), LedgerStorage(place, self.environment.aws)
+        ledger, storage = Ledger(self.environment), storage_of(place, self.environment.aws)
         seen = audit(ledger, storage, gates_of(self.task_vars), [*witnesses, *given_head(str(asked.get("head") or ""))])
         lines = [storage.where, *seen.lines()]
         lines += [f"  waiting on {host} to be written: {count}" for host, count in waiting.items() if count]

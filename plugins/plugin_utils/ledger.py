@@ -7,15 +7,16 @@ import platform
 import random
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..module_utils.gateway.host_state import now
-from ..module_utils.gateway.ledger_storage import LedgerStorage, Listing
-from ..module_utils.model.environment import Environment, LedgerPlace
+from ..module_utils.gateway.ledger_storage import LedgerStorage
+from ..module_utils.model.environment import Aws, Environment, LedgerPlace
 from ..module_utils.model.errors import OpsError
-from ..module_utils.model.ledger import Entry, Head, LedgerAway
+from ..module_utils.model.ledger import Entry, Head, LedgerAway, Listing
 from ..module_utils.model.statement import Signed
 from ..module_utils.plan.ledger import Chain, Witness, known_heads, next_entry, verify
 from .estate import ROOT
@@ -40,6 +41,12 @@ class Storage(Protocol):
     def put(self, number: int, text: str) -> str: ...
 
 
+@cache
+def storage_of(place: LedgerPlace, aws: Aws) -> LedgerStorage:
+    """The storage of a ledger, the same for everybody in this process: its connection is kept."""
+    return LedgerStorage(place, aws)
+
+
 class Ledger:
     """The ledger of the estate. ``environment`` says where it is; both environments say the same.
 
@@ -51,7 +58,7 @@ class Ledger:
         self, environment: Environment, *, copies: Path = COPIES, storage: Storage | None = None, writer: str = ""
     ) -> None:
         place = _declared(environment)
-        self.storage = storage or LedgerStorage(place, environment.aws)
+        self.storage = storage or storage_of(place, environment.aws)
         self.copy = LedgerCopy(copies / f"{_name_of(place)}.jsonl")
         self.writer = writer or f"{getpass.getuser()}@{platform.node()}"
         self._known: Chain | None = None

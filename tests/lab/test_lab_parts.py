@@ -15,8 +15,21 @@ import psycopg
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from labkit import aws, health
-from labkit.settings import ACME, BUCKETS, DATABASES, ENVIRONMENTS, HOSTS, REGISTRY, REGISTRY_USER, TENANTS, Lab
+from labkit import aws, health, ledger
+from labkit.settings import (
+    ACME,
+    BUCKETS,
+    DATABASES,
+    ENVIRONMENTS,
+    HOSTS,
+    LEDGER_BUCKET,
+    REGISTRY,
+    REGISTRY_USER,
+    TENANTS,
+    Lab,
+)
+
+from tests.lab.procedure_parts import ADDRESSES, on_host
 
 pytestmark = pytest.mark.lab
 
@@ -115,6 +128,31 @@ def test_object_storage_refuses_to_overwrite_what_must_be_new(known: dict[str, s
         assert store.get_object(Bucket=BUCKETS[0], Key=key)["Body"].read() == b"first"
     finally:
         store.delete_object(Bucket=BUCKETS[0], Key=key)
+
+
+def test_the_bucket_of_the_ledger_keeps_versions_and_can_lock_them(known: dict[str, str]) -> None:
+    store = aws.client(LAB, "s3", known)
+    assert store.get_bucket_versioning(Bucket=LEDGER_BUCKET)["Status"] == "Enabled"
+    lock = store.get_object_lock_configuration(Bucket=LEDGER_BUCKET)["ObjectLockConfiguration"]
+    assert lock["ObjectLockEnabled"] == "Enabled"
+
+
+def test_a_ledger_that_is_gone_is_forgotten_by_hosts_and_by_this_checkout(tmp_path: Path) -> None:
+    head = "/var/lib/seisei/ledger_head.json"
+    before = {host: on_host(f"cat {head} 2>/dev/null || true", host) for host in ADDRESSES}
+    copies = tmp_path / "build" / "ledger"
+    copies.mkdir(parents=True)
+    for name in ("10.213.0.4-seisei-ledger.jsonl", "ap-northeast-1-seisei-ledger.jsonl"):
+        (copies / name).write_text("")
+    try:
+        on_host(f"echo old > {head}", "staging-1")
+        forgot = ledger.forget_old_ledger(docker.from_env(), Lab(root=tmp_path), role_host=False)
+        assert {"build/ledger/10.213.0.4-seisei-ledger.jsonl", "staging-1"} <= set(forgot)
+        assert on_host(f"cat {head} 2>/dev/null || true", "staging-1") == ""
+        assert [path.name for path in copies.iterdir()] == ["ap-northeast-1-seisei-ledger.jsonl"], "a real one is not"
+    finally:
+        for host, text in before.items():
+            on_host(f"cat > {head}" if text else f"rm -f {head}", host, text)
 
 
 def test_the_secrets_manager_holds_every_secret(known: dict[str, str]) -> None:

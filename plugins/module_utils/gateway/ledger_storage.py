@@ -10,10 +10,9 @@ where it was. That is why versions are looked at when the ledger is verified.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..model.environment import Aws, LedgerPlace
 from ..model.errors import OpsError
-from ..model.ledger import LedgerAway, Version
+from ..model.ledger import LedgerAway, Listing, Version
 
 _NAME = re.compile(r"(\d{12})\.json")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -41,14 +40,6 @@ _DO = {
 }
 _REACH = "check ops_environment.ledger.endpoint, the way to it, and the credentials of this controller"
 _models = botocore.loaders.create_loader()  # read once in a process, as for the secrets store
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What stands in the bucket now: a mark of the content for each number, and names that are no entry's."""
-
-    marks: Mapping[int, str]
-    strays: tuple[str, ...]
 
 
 class LedgerStorage:

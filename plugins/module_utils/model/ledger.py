@@ -88,6 +88,14 @@ class Version:
     gone: bool
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What stands in the bucket now: a mark of the content for each number, and names that are no entry's."""
+
+    marks: Mapping[int, str]
+    strays: tuple[str, ...]
+
+
 def hash_of(text: str) -> str:
     """SHA-256 of an entry's bytes, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.gateway.ledger_storage import Listing
 from plugins.module_utils.model.environment import Aws, Environment, LedgerPlace, ObjectStorage, Registry
 from plugins.module_utils.model.errors import OpsError
-from plugins.module_utils.model.ledger import NO_HEAD, LedgerAway, LedgerTampered, hash_of
+from plugins.module_utils.model.ledger import NO_HEAD, LedgerAway, LedgerTampered, Listing, hash_of
 from plugins.module_utils.plan.ledger import EDITED, REMOVED, TRUNCATED
 from plugins.plugin_utils.ledger import Ledger
 from tests.unit.ledger.ledger_parts import chain, edited, rechained, signed

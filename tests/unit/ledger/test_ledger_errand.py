@@ -11,12 +11,11 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from plugins.module_utils.gateway.host_spool import HostSpool
-from plugins.module_utils.gateway.ledger_storage import Listing
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.environment import Aws, Environment, LedgerPlace, ObjectStorage, Registry
 from plugins.module_utils.model.gate import parse_gate
-from plugins.module_utils.model.ledger import LedgerAway, LedgerTampered, head_from
+from plugins.module_utils.model.ledger import LedgerAway, LedgerTampered, Listing, head_from
 from plugins.module_utils.model.statement import HAPPENED, Signed, namespace_of
 from plugins.module_utils.spooling import for_the_ledger
 from plugins.plugin_utils import ledger_errand
