@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .gateway.host_gate import FOLDER, read_gate
+from .gateway.host_gate import FOLDER, announce, read_gate
 from .gateway.host_spool import HostSpool
 from .gateway.host_state import ROOT
 from .gateway.signatures import check
@@ -17,8 +17,8 @@ from .model.errors import InvalidInput, OpsError
 from .model.gate import Subject
 from .model.interpolation import interpolate
 from .model.stack import parse_tree
-from .model.statement import definition_of, signed_from
-from .plan.gate import Decision, Missing, judge
+from .model.statement import BREAK_GLASS, definition_of, signed_from
+from .plan.gate import Decision, Missing, judge, told_open
 
 _WHERE = "gate of this host"
 
@@ -57,6 +57,9 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
         raise refusal(decision, where=_WHERE)
     for one in sent.get("to_keep", ()):  # the ledger was away: broken glass is not lost for that
         HostSpool(state).add(signed_from(one))
+    for said in decision.relied_on:
+        if said.kind == BREAK_GLASS:
+            announce(told_open(said))
 
 
 def refusal(decision: Decision, *, where: str, commands: Iterable[str] = ()) -> InvalidInput:

@@ -109,6 +109,8 @@ def test_broken_glass_stays_open_until_somebody_else_closes_it(estate: Checkout)
     done.line(f"gate: the glass is broken by developer: {REASON}")
     assert live("production-1") == BETTER
     number = done.line("gate: break_glass by developer").rsplit("(", 1)[1].rstrip(")")
+    announced = on_host("journalctl --identifier=seisei-gate --priority=alert --lines=1 --output=cat", "production-1")
+    assert announced.startswith(f"{number}: developer broke the glass for {STACK} {BETTER} in production")
     status = well(play("status", *PRODUCTION, checkout=estate.root))
     status.line(f"{number}: developer broke the glass for {STACK} {BETTER} in production")
     found = json.dumps({"reason": "read the change and its logs with the developer; no harm was done"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import syslog
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def read_gate(folder: Path = FOLDER) -> HostGate | None:
     gate = parse_gate(node)
     node.finish()
     return HostGate(environment, gate)
+
+
+def announce(text: str) -> None:
+    """Say something in the host's journal that whoever watches it must not miss."""
+    syslog.openlog("seisei-gate")
+    syslog.syslog(syslog.LOG_ALERT, " ".join(text.split()))
+    syslog.closelog()
 
 
 _PROVISION = "place it anew: ansible-playbook playbooks/provision.yml"
