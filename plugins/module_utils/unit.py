@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .gateway.host_state import HostState, now, utc
 from .gateway.told import Told, clear_requests
+from .hurry import deaf
 from .model.begun import Begun
 from .model.errors import OpsError
 from .model.receipt import DONE, STUCK, Receipt, Undone
@@ -29,6 +30,7 @@ ALERT, WARNING, INFO = "<1>", "<4>", "<6>"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of a unit."""
+    deaf()
     command, *rest = sys.argv[1:] if argv is None else argv
     commands: Mapping[str, Callable[..., int]] = {"release": _release, "watch": _watch, "tend": _tend}
     try:
@@ -107,8 +109,15 @@ def _tend(stack: str = "", transaction: str = "") -> int:
         return _put_right(stack, told)
     clear_requests()
     state = HostState()
-    codes = [_put_right(name, None) for name in state.stacks() if state.begun(name)]
-    return max([0, *codes, *[_watch_on(state, name) for name in state.stacks()]])
+    return max([0, *[_tend_one(state, name) for name in state.stacks()]])
+
+
+def _tend_one(state: HostState, stack: str) -> int:
+    try:
+        return max(_put_right(stack, None), _watch_on(state, stack))
+    except OpsError as error:  # what cannot be read stops its own stack, not the others
+        say(ALERT, str(error))
+        return 1
 
 
 def _put_right(stack: str, told: Told | None) -> int:
