@@ -40,6 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def kept_library(state: HostState) -> str:
+    """Keep the code that runs now, this program included, as :func:`units.keep_library` does; its name."""
+    from .units import keep_library  # noqa: PLC0415 - see above
+
+    return keep_library(state).name
+
+
 def say(priority: str, text: str) -> None:
     """A line for the journal of the host."""
     for line in text.splitlines():
