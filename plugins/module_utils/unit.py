@@ -64,6 +64,7 @@ def _release(stack: str, transaction: str) -> int:
     except OpsError as error:
         say(WARNING, str(error))
         if isinstance(error, Undone) and error.receipt.outcome == STUCK:
+            told.tell({"cause": error.receipt.error})
             return 1  # what comes after this unit tries again, and tells the end
         result = failed(error)
     told.end(result)
@@ -133,13 +134,18 @@ def _put_right(stack: str, told: Told | None) -> int:
     while begun := state.begun(stack):
         told = told or Told(stack, begun.id)
         try:
-            if receipt := _settled(begun, told):
-                _tell_settled(receipt, told)
+            receipt = _settled(begun, told)
         except OpsError as error:
             if time.monotonic() > deadline:
                 say(ALERT, f"{error}; tried again by seisei-tend.timer")
                 return 1
             time.sleep(RETRY_S)
+        else:
+            if receipt:
+                _tell_settled(receipt, told)
+            if receipt and state.begun(stack):
+                say(ALERT, f"{stack}: how it ended cannot be written down; tried again by seisei-tend.timer")
+                return 1
     if told and not told.has_ended():  # it died before it began, or after it had told history
         events = [event for event in state.history(stack)[-5:] if event.get("transaction") == told.transaction]
         told.end(from_history(stack, events[-1] if events else {}))
@@ -151,7 +157,7 @@ def _settled(begun: Begun, told: Told) -> Receipt | None:
 
     host = hands(begun.environment, told=told)
     with host.state.locked(begun.stack, f"mending of the {begun.action} that was cut off"):
-        return tend(host, begun.stack)
+        return tend(host, begun.stack, next((str(entry["cause"]) for entry in told.since(0) if "cause" in entry), ""))
 
 
 def _tell_settled(receipt: Receipt, told: Told) -> None:

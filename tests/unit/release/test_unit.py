@@ -10,7 +10,10 @@ import pytest
 from plugins.module_utils import unit
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.told import ENDED, Told
+from plugins.module_utils.model.begun import Begun
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.receipt import UNDONE, Receipt
+from plugins.module_utils.model.release import StackState
 
 ID = "0123456789ab"
 
@@ -88,3 +91,16 @@ def test_names_that_lead_elsewhere_are_refused(host: Path) -> None:
         assert unit.main(words) == 1
     with pytest.raises(OpsError):
         HostState(host / "var").begun("../x")
+
+
+def test_an_end_that_cannot_be_written_down_is_told_and_left_to_the_timer(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(host)
+    begun = Begun(ID, "shop", 2, "deploy", StackState(live=1), was_present=False, began="2026-11-26T00:00:00.000Z")
+    HostState(host / "var").begin(begun)
+    receipt = Receipt("deploy", "shop", "sha-2", 2, 1, outcome=UNDONE, error="the disk is full", transaction=ID)
+    monkeypatch.setattr(unit, "_settled", lambda *_: receipt)
+    assert unit.main(["tend", "shop", ID]) == 1
+    assert "shop sha-2: the disk is full; it was undone, and what was live before serves" in end(found)["msg"]
+    assert "<1>shop: how it ended cannot be written down" in capsys.readouterr().out
