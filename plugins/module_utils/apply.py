@@ -254,10 +254,10 @@ class Apply:
     def _bring(self, release: Release, why: str) -> None:
         # Loaded here: nearly every convergence has no release to bring, and is over before this would be.
         from .transaction import Transaction  # noqa: PLC0415
-        from .units import keep_library  # noqa: PLC0415
+        from .unit import kept_library  # noqa: PLC0415
 
         with suppress(OpsError):  # not from an archive: a test; a full disk is told by what comes next
-            self.host.library = keep_library(self.host.state).name
+            self.host.library = kept_library(self.host.state)
         self.host.state.add_record(release)
         Transaction(self.host, release, action="converge", by="converge", why=why).run()
 

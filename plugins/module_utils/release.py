@@ -10,6 +10,7 @@ from .apply import new_release, stand_ready
 from .gateway.engine import TaskResult
 from .gateway.host_state import now
 from .hands import Host, wanted_from
+from .hurry import locked_soon
 from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
@@ -101,7 +102,7 @@ def roll_back(
     said = _say(host, f"{name}: {live.release} -> {target.release} ({how})")
     if rehearse:
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
-    with host.state.locked(name, f"rollback to {target.release} by {request.by}"):
+    with locked_soon(host, name, f"rollback to {target.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
         said += _tend(host, name)
         said += _stand_ready(host, request, (ROUTE, LEFTOVER))

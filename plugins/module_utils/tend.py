@@ -12,15 +12,16 @@ from .model.receipt import DONE, Receipt
 from .transaction import Transaction
 
 
-def tend(host: Host, stack: str) -> Receipt | None:
+def tend(host: Host, stack: str, cause: str = "") -> Receipt | None:
     """Bring a stack to rest, under its lock; what it came to, or None when nothing was left behind.
 
-    Raises Undone when it could not be undone: it is to be tried again.
+    ``cause`` is what is known of why it did not end by itself. Raises Undone when it could not be undone: it is to be
+    tried again.
     """
     begun = host.state.begun(stack)
     if begun is None:
         return None
-    return Settlement(host, host.state.record(stack, begun.number), begun=begun).settle()
+    return Settlement(host, host.state.record(stack, begun.number), begun=begun).settle(cause)
 
 
 def told(receipt: Receipt | None) -> list[str]:
@@ -34,7 +35,7 @@ def told(receipt: Receipt | None) -> list[str]:
 class Settlement(Transaction):
     """A transaction whose process died."""
 
-    def settle(self) -> Receipt:
+    def settle(self, known: str = "") -> Receipt:
         """Finish what a process that died had begun, when its release is recorded as live already; else undo it.
 
         Needs neither registry nor secrets store. Raises Undone when it could not be undone: it is to be tried again.
@@ -46,7 +47,7 @@ class Settlement(Transaction):
                 self._hold_the_edge()
                 self._take_what_goes(self._afterwards())
             else:
-                cause = failed or "the process that did it was killed, or its host went down"
+                cause = failed or known or "the process that did it was killed, or its host went down"
                 self.receipt.error = cause
                 # That it was killed says nothing against the release; that a step failed after the switch does.
                 self._undo_or_tell(OpsError(cause), moved=self._has_moved(), bad=bool(failed))

@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
-from .gateway.host_state import now, seconds_since, utc
+from .gateway.host_state import now, seconds_since
 from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
 from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
-from .model.begun import Begun, Watched
+from .hurry import Hurried, may_be_cut_short
+from .model.begun import Begun
 from .model.errors import InvalidInput, OpsError
 from .model.receipt import DONE, STUCK, UNDONE, Receipt, Undone
 from .model.release import Release, StackState
@@ -27,6 +27,7 @@ from .model.smoke import SmokeResult, SmokeTest
 from .model.stack import parse_tree
 from .plan.edge import BASE, compile_stack, lint_all
 from .plan.smoke import judge, place_of, tally
+from .watching import Watching
 
 INTERNAL_PORT, PUBLIC_PORT = 8081, 8443
 IN_A_ROW = 3
@@ -34,11 +35,15 @@ IN_A_ROW = 3
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its name in journal and receipt, what it does, and whether this transaction needs it."""
+    """One step: its name in journal and receipt, what it does, and whether this transaction needs it.
+
+    Once the release is live, a step that ``may_be_cut_short`` is, by somebody who wants to go back.
+    """
 
     name: str
     take: Callable[[], None]
     needed: bool = True
+    may_be_cut_short: bool = False
 
 
 class Transaction:
@@ -162,9 +167,10 @@ class Transaction:
     def _afterwards(self) -> list[Step]:
         """What is done once the release is live for good: a failure is told, and the rest is done all the same."""
         old = self._leaves()
+        watching = Watching(self.host, self.stack, self.begun, previous=old)
         return [
-            Step("watch the release", self._watch, needed=self._watches() or self._is_watched()),
-            Step("drain the old release", self._drain_the_old, needed=bool(old)),
+            Step("watch the release", watching.begin, needed=watching.is_needed),
+            Step("drain the old release", self._drain_the_old, needed=bool(old), may_be_cut_short=True),
             Step("keep the old release on standby", self._keep_the_old, needed=bool(old) and old == self._stands_by()),
             Step("remove releases beyond the standby", self._remove_the_older),
         ]
@@ -178,9 +184,12 @@ class Transaction:
     def _take_what_goes(self, steps: list[Step]) -> None:
         for step in steps:
             try:
-                self._take([step])
+                with may_be_cut_short() if step.may_be_cut_short else nullcontext():
+                    self._take([step])
             except OpsError as error:
                 self.receipt.warnings.append(str(error))
+                if isinstance(error, Hurried):
+                    return
 
     def _wait_ready(self) -> None:
         self.host.runtime.wait_ready(self.release, READY_LIMIT_S)
@@ -221,30 +230,6 @@ class Transaction:
     def _leaves(self) -> int:
         """The number of the release that stops being live, 0 when there is none."""
         return self.before.live if self.before.live != self.release.number else 0
-
-    def _watches(self) -> bool:
-        """Whether to watch: what a person went back to is not taken back by a machine, nor is a first release."""
-        return self.begun.action == "deploy" and self._leaves() > 0 and self.stack.ops.watch.limit > 0
-
-    def _is_watched(self) -> bool:
-        return self.host.state.watched(self.release.stack) is not None
-
-    def _watch(self) -> None:
-        """From now on this one, and not the one before."""
-        self.host.state.unwatch(self.release.stack)
-        if self._watches():
-            until = utc(now()) + timedelta(seconds=self.stack.ops.watch.limit)
-            watched = Watched(
-                transaction=self.begun.id,
-                stack=self.release.stack,
-                number=self.release.number,
-                previous=self._leaves(),
-                until=until.isoformat(),
-                environment=self.host.environment,
-                library=self.host.library,
-            )
-            self.host.state.watch(watched)
-            self.host.start_watch(watched)
 
     def _drain_the_old(self) -> None:
         drained = self.host.runtime.drain(self._record(self._leaves()), self.stack.ops.drain_limit)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .gateway.host_state import HostState, now, utc
 from .gateway.told import Told, clear_requests
+from .hurry import deaf
 from .model.begun import Begun
 from .model.errors import OpsError
 from .model.receipt import DONE, STUCK, Receipt, Undone
@@ -29,6 +30,7 @@ ALERT, WARNING, INFO = "<1>", "<4>", "<6>"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of a unit."""
+    deaf()
     command, *rest = sys.argv[1:] if argv is None else argv
     commands: Mapping[str, Callable[..., int]] = {"release": _release, "watch": _watch, "tend": _tend}
     try:
@@ -36,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OpsError as error:
         say(ALERT, str(error))
         return 1
+
+
+def kept_library(state: HostState) -> str:
+    """Keep the code that runs now, this program included, as :func:`units.keep_library` does; its name."""
+    from .units import keep_library  # noqa: PLC0415 - see above
+
+    return keep_library(state).name
 
 
 def say(priority: str, text: str) -> None:
@@ -55,6 +64,7 @@ def _release(stack: str, transaction: str) -> int:
     except OpsError as error:
         say(WARNING, str(error))
         if isinstance(error, Undone) and error.receipt.outcome == STUCK:
+            told.tell({"cause": error.receipt.error})
             return 1  # what comes after this unit tries again, and tells the end
         result = failed(error)
     told.end(result)
@@ -107,8 +117,15 @@ def _tend(stack: str = "", transaction: str = "") -> int:
         return _put_right(stack, told)
     clear_requests()
     state = HostState()
-    codes = [_put_right(name, None) for name in state.stacks() if state.begun(name)]
-    return max([0, *codes, *[_watch_on(state, name) for name in state.stacks()]])
+    return max([0, *[_tend_one(state, name) for name in state.stacks()]])
+
+
+def _tend_one(state: HostState, stack: str) -> int:
+    try:
+        return max(_put_right(stack, None), _watch_on(state, stack))
+    except OpsError as error:  # what cannot be read stops its own stack, not the others
+        say(ALERT, str(error))
+        return 1
 
 
 def _put_right(stack: str, told: Told | None) -> int:
@@ -117,13 +134,18 @@ def _put_right(stack: str, told: Told | None) -> int:
     while begun := state.begun(stack):
         told = told or Told(stack, begun.id)
         try:
-            if receipt := _settled(begun, told):
-                _tell_settled(receipt, told)
+            receipt = _settled(begun, told)
         except OpsError as error:
             if time.monotonic() > deadline:
                 say(ALERT, f"{error}; tried again by seisei-tend.timer")
                 return 1
             time.sleep(RETRY_S)
+        else:
+            if receipt:
+                _tell_settled(receipt, told)
+            if receipt and state.begun(stack):
+                say(ALERT, f"{stack}: how it ended cannot be written down; tried again by seisei-tend.timer")
+                return 1
     if told and not told.has_ended():  # it died before it began, or after it had told history
         events = [event for event in state.history(stack)[-5:] if event.get("transaction") == told.transaction]
         told.end(from_history(stack, events[-1] if events else {}))
@@ -135,7 +157,7 @@ def _settled(begun: Begun, told: Told) -> Receipt | None:
 
     host = hands(begun.environment, told=told)
     with host.state.locked(begun.stack, f"mending of the {begun.action} that was cut off"):
-        return tend(host, begun.stack)
+        return tend(host, begun.stack, next((str(entry["cause"]) for entry in told.since(0) if "cause" in entry), ""))
 
 
 def _tell_settled(receipt: Receipt, told: Told) -> None:

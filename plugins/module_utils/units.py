@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,11 @@ def new_transaction() -> str:
 
 def keep_library(state: HostState) -> Path:
     """Keep the code that runs now, beside what anything under way runs by."""
-    notes = [note for stack in state.stacks() for note in (state.begun(stack), state.watched(stack)) if note]
-    return library.keep(library.running_archive(), in_use=[note.library for note in notes])
+    in_use = []
+    for stack in state.stacks():
+        with suppress(OpsError):  # what cannot be read stops its own stack, not this one
+            in_use += [note.library for note in (state.begun(stack), state.watched(stack)) if note]
+    return library.keep(library.running_archive(), in_use=in_use)
 
 
 def begin(stack: str, transaction: str, given: Mapping[str, Any]) -> None:

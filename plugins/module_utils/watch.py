@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .gateway.host_state import Busy, now, utc
 from .hands import Host
+from .hurry import locked_soon
 from .model.begun import Watched
 from .model.errors import OpsError
 from .model.receipt import Receipt
@@ -78,7 +79,7 @@ class Watch:
         self.say(f"{stack.name}: release {self.watched.number} is taken back: {reason}")
         while self._is_ours():
             try:
-                with self.host.state.locked(stack.name, f"rollback by the watch: {reason}"):
+                with locked_soon(self.host, stack.name, f"rollback by the watch: {reason}"):
                     return self._roll_back(reason)
             except Busy:
                 self.sleep(BUSY_EVERY_S)  # somebody else is changing the stack, maybe just this

@@ -253,14 +253,14 @@ class Answer:
         return self.headers.get("X-Release", "")
 
 
-def visit(name: str, path: str = "/", host: str = HOST) -> Answer:
+def visit(name: str, path: str = "/", host: str = HOST, limit_s: float = 10) -> Answer:
     """Ask as a visitor does: TLS with SNI, the certificate verified."""
     context = ssl.create_default_context(cadata=lab_authority())
     with (
-        socket.create_connection((ADDRESSES[host], 443), 10) as raw,
+        socket.create_connection((ADDRESSES[host], 443), limit_s) as raw,
         context.wrap_socket(raw, server_hostname=name) as stream,
     ):
-        connection = http.client.HTTPConnection(name, timeout=10)
+        connection = http.client.HTTPConnection(name, timeout=limit_s)
         connection.sock = stream
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -6,6 +6,7 @@ transaction is about to do is written down before it does anything.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import getpass
 import json
@@ -17,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..model.begun import Begun, Watched, begun_from, watched_from
 from ..model.container import canonical, config_mark
@@ -102,16 +104,21 @@ def _append(path: Path, entry: Mapping[str, Any]) -> None:
     line = json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as handle:
+        with path.open("ab+", buffering=0) as handle:
             # A crash may have cut the last line: what is told now must not be lost with it.
-            if handle.seek(0, os.SEEK_END) and not _ends_a_line(handle):
-                line = "\n" + line
-            handle.write(line.encode())
-            handle.flush()
-            os.fsync(handle.fileno())
+            size = handle.seek(0, os.SEEK_END)
+            whole = (line if not size or _ends_a_line(handle) else "\n" + line).encode()
+            try:
+                if handle.write(whole) != len(whole):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(handle.fileno())
+            except OSError:  # all of the line or nothing: the next one may find space again
+                with suppress(OSError):
+                    handle.truncate(size)
+                raise
 
 
-def _ends_a_line(handle: BinaryIO) -> bool:
+def _ends_a_line(handle: FileIO) -> bool:
     handle.seek(-1, os.SEEK_END)
     return handle.read(1) == b"\n"
 

@@ -21,7 +21,8 @@ from .host_state import ROOT, writing
 LIBRARY = ROOT / "lib"
 CURRENT = "current"
 _OURS = "ansible_collections/"
-_PROGRAM = "from ansible_collections.seisei.ops.plugins.module_utils.unit import main\nraise SystemExit(main())\n"
+_PROGRAM_FILE = "ansible_collections/seisei/ops/plugins/module_utils/unit"
+_PROGRAM = f"from {_PROGRAM_FILE.replace('/', '.')} import main\nraise SystemExit(main())\n"
 _MOST = 4  # beside those that something under way runs by
 
 
@@ -41,6 +42,8 @@ def keep(archive: Path, folder: Path = LIBRARY, in_use: Collection[str] = ()) ->
     if archive.parent == folder:  # we run by it already
         return archive
     sources = _sources(archive)
+    if f"{_PROGRAM_FILE}.py" not in sources:
+        raise OpsError("this archive has not the program in it that goes on without a controller", where=str(archive))
     kept = folder / f"{_mark(sources)}.zip"
     with writing(kept):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from ..model.errors import OpsError
 
+# Nothing that takes a device away: secrets are sealed by the TPM where there is one.
 _PROPERTIES = (
     "After=docker.service",  # so that it is stopped before the engine when the host goes down
     "KillMode=mixed",
     "TimeoutStopSec=120",
     "OOMScoreAdjust=-900",  # short of memory, a host must not kill what can take a bad release back
-    "UMask=0077",
     "NoNewPrivileges=yes",
     "ProtectHome=yes",
-    "ProtectClock=yes",
     "ProtectKernelModules=yes",
     "LockPersonality=yes",
     "RestrictRealtime=yes",

@@ -49,7 +49,7 @@ def begun_from(found: Mapping[str, Any]) -> Begun:
         raise OpsError(
             f"what was begun cannot be read: {error}",
             where=f"transaction.json of {found.get('stack', 'a stack')}",
-            do="converge the host, which mends the edge, then take the file away",
+            do="take the file away and converge the host: that mends the edge, and removes what is left over",
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -196,3 +197,20 @@ def test_forgetting_a_stack_leaves_its_history(state: HostState) -> None:
     state.forget("shop")
     assert [path.name for path in (state.root / "stacks" / "shop").iterdir()] == ["history.jsonl"]
     assert (state.configs(), state.known("shop")) == ({}, False)
+
+
+def test_a_line_that_does_not_fit_is_not_left_cut(tmp_path: Path) -> None:
+    state = HostState(tmp_path)
+    state.tell("shop", {"action": "deploy"})
+    path = tmp_path / "stacks" / "shop" / "history.jsonl"
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+    try:
+        with pytest.raises(OpsError, match="cannot be written: No space left on device"):
+            state.tell("shop", {"action": "roll_back"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    state.tell("shop", {"action": "roll_back"})
+    assert [event["action"] for event in state.history("shop")] == ["deploy", "roll_back"]

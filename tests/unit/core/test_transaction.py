@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +20,10 @@ import pytest
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.engine import Engine, TaskResult
 from plugins.module_utils.gateway.host_secrets import HostSecrets
-from plugins.module_utils.gateway.host_state import HostState
+from plugins.module_utils.gateway.host_state import Busy, HostState
 from plugins.module_utils.gateway.sockets import DrainResult
 from plugins.module_utils.hands import Host
+from plugins.module_utils.hurry import deaf, locked_soon
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.receipt import Receipt
 from plugins.module_utils.model.release import Release, StackState
@@ -228,3 +231,43 @@ def test_what_a_candidate_said_last_is_kept_when_it_is_removed(host: LoopbackHos
         Transaction(host, candidate, action="deploy").run()
     journal = (tmp_path / "var" / "stacks" / "job" / "journal.jsonl").read_text()
     assert "release 3 fell over" in journal
+
+
+def test_who_wants_to_go_back_does_not_wait_for_the_last_requests(host: LoopbackHost) -> None:
+    runtime = runtime_of(host)
+    draining, said = threading.Event(), []
+
+    def drain(release: Release, limit_s: float) -> DrainResult:
+        draining.set()
+        time.sleep(30)
+        raise AssertionError("nobody cut it short")
+
+    def go_back() -> None:
+        assert draining.wait(10)
+        with locked_soon(host, "job", "rollback by bob"):
+            said.append(host.state.state("job").live)
+
+    runtime.drain = drain  # type: ignore[method-assign]
+    other = threading.Thread(target=go_back)
+    other.start()
+    deaf()
+    began = time.monotonic()
+    with host.state.locked("job", "deploy by ann"):
+        receipt = deploy(host)
+    other.join(10)
+    assert time.monotonic() - began < 5
+    assert receipt.outcome == "done"
+    assert receipt.warnings == ["tidying up was cut short, since the release is left again"]
+    assert said == [3]
+    assert runtime.running == {1: True, 2: True, 3: True}, "what is gone back to is not stopped"
+
+
+def test_who_wants_to_go_back_is_refused_at_once_by_a_release_that_is_not_live_yet(host: LoopbackHost) -> None:
+    host.state.begin(Transaction(host, release(1), action="roll_back").begun)
+    deaf()
+    with (
+        host.state.locked("job", "deploy by ann"),
+        pytest.raises(Busy, match="is being changed: deploy by ann"),
+        locked_soon(host, "job", "rollback by bob"),
+    ):
+        pass

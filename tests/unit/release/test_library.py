@@ -70,6 +70,15 @@ def test_what_is_in_use_stays_and_the_oldest_go(tmp_path: Path) -> None:
     assert not list(library.glob(".*"))
 
 
+def test_an_archive_without_the_program_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "other.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(f"{PACKAGE}units.py", "")
+    with pytest.raises(OpsError, match="has not the program in it"):
+        keep(path, tmp_path / "lib")
+    assert not (tmp_path / "lib").exists()
+
+
 def test_plain_files_are_nothing_to_keep() -> None:
     with pytest.raises(OpsError, match="does not run from an archive"):
         running_archive()
