@@ -54,6 +54,7 @@ def rehearse(host: Host, wish: Wish) -> Result:
     """
     wanted, observed, planned = _plan(host, wish)
     result = _told(planned)
+    result["notes"] += _cut_off(host, wish.changes(host.state.stacks()))
     # By a key that is not kept yet the marks will be others when the plan is applied: there is nothing to compare.
     marks = {one.stack.name: dict(one.secret_marks) for one in wanted} if host.secrets.key.exists() else {}
     return {**result, "seen": {"secret_marks": marks, "things": host_marks(observed), "steps": result["steps"]}}
@@ -76,6 +77,12 @@ def converge(host: Host, wish: Wish) -> Result:
     result = _done(planned, outcome, began)
     lines = [*tended, *result["display"]]
     return {**result, "changed": result["changed"] or bool(tended), "display": lines} if tended else result
+
+
+def _cut_off(host: Host, names: Sequence[str]) -> list[str]:
+    found = [begun for name in names if (begun := host.state.begun(name))]
+    then = "one that was is finished or undone first, and the plan may be another then"
+    return [f"{begun.stack}: a {begun.action} goes on or was cut off; {then}" for begun in found]
 
 
 def _tend(host: Host, names: Sequence[str]) -> list[str]:

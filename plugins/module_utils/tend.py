@@ -49,15 +49,15 @@ class Settlement(Transaction):
             else:
                 cause = failed or known or "the process that did it was killed, or its host went down"
                 self.receipt.error = cause
-                # That it was killed says nothing against the release; that a step failed after the switch does.
+                # That it was killed says nothing against the release.
                 self._undo_or_tell(OpsError(cause), moved=self._has_moved(), bad=bool(failed))
         finally:
             self._end(round((utc(now()) - utc(self.begun.began)).total_seconds(), 3))
         return self.receipt
 
     def _recall(self) -> str:
-        """Take the receipt up from the journal; the failure of a step after the switch, if there was one."""
-        after_the_switch = {step.name for step in self._switch()}
+        """Take the receipt up from the journal; the failure of a step that blames the release, if there was one."""
+        blaming = {step.name for step in self._switch() if step.blames}
         failed = ""
         for entry in self.host.state.journaled(self.release.stack, self.begun.id):
             step, event = entry.get("step", ""), entry.get("event", "")
@@ -65,7 +65,7 @@ class Settlement(Transaction):
                 self.receipt.steps[step] = entry["seconds"]
                 self.receipt.smoke = entry.get("smoke", self.receipt.smoke)
                 self.receipt.flip_ms = entry.get("flip_ms", self.receipt.flip_ms)
-            if event == "failed" and step in after_the_switch:
+            if event == "failed" and step in blaming:
                 failed = str(entry.get("error", "a step failed"))
         return failed
 

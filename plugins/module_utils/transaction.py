@@ -37,13 +37,15 @@ IN_A_ROW = 3
 class Step:
     """One step: its name in journal and receipt, what it does, and whether this transaction needs it.
 
-    Once the release is live, a step that ``may_be_cut_short`` is, by somebody who wants to go back.
+    Once the release is live, a step that ``may_be_cut_short`` is, by somebody who wants to go back. When a step that
+    ``blames`` fails, the release is to blame, and is marked as bad: not when the disk, the edge or the host failed it.
     """
 
     name: str
     take: Callable[[], None]
     needed: bool = True
     may_be_cut_short: bool = False
+    blames: bool = False
 
 
 class Transaction:
@@ -85,6 +87,7 @@ class Transaction:
             self.begun.action, release.stack, release.release, release.number, self.before.live,
             transaction=self.begun.id,
         )  # fmt: skip
+        self._blamed = False  # whether the step that is being taken blames the release
         self._decided = 0.0  # when traffic was told to move, by the monotonic clock
 
     def run(self) -> Receipt:
@@ -106,7 +109,7 @@ class Transaction:
         except BaseException as error:
             self.receipt.error = str(error) or type(error).__name__
             if self.receipt.outcome != DONE:  # once it is live for good, the old one may be stopped already
-                self._undo_or_tell(error, moved=moved, bad=moved)
+                self._undo_or_tell(error, moved=moved, bad=self._blamed and isinstance(error, OpsError))
             if isinstance(error, OpsError):
                 raise Undone(error, self.receipt) from error
             raise
@@ -160,8 +163,8 @@ class Transaction:
         return [
             Step("check the edge's configuration", self._check_the_config),
             Step("switch the edge", self._switch_the_edge),
-            Step("confirm through the edge", self._confirm),
-            Step("smoke through the edge", lambda: self._smoke(self._public_target)),
+            Step("confirm through the edge", self._confirm, blames=True),
+            Step("smoke through the edge", lambda: self._smoke(self._public_target), blames=True),
         ]
 
     def _afterwards(self) -> list[Step]:
@@ -179,7 +182,9 @@ class Transaction:
         for step in steps:
             if step.needed:
                 with self._step(step.name):
+                    self._blamed = step.blames
                     step.take()
+                    self._blamed = False
 
     def _take_what_goes(self, steps: list[Step]) -> None:
         for step in steps:

@@ -27,7 +27,7 @@ from plugins.module_utils.release import Request, deploy
 from plugins.module_utils.runtime import ContainerRuntime
 from plugins.module_utils.transaction import Transaction
 from tests.property.estate_parts import EDGE_TREE, SHA, SHOP_TREE, TOOLS_TREE, UNWATCHED
-from tests.property.simulated_engine import FAULTS, Faults, Killed, SimulatedEngine
+from tests.property.simulated_engine import FAULTS, KILLED_AFTER, Faults, Killed, SimulatedEngine
 
 FOREIGN = ObservedContainer(
     "theirs", "", "", 0, "running", networks={"theirs": frozenset()}, told={"Config": {}, "Mounts": []}
@@ -358,3 +358,23 @@ def test_what_a_deploy_added_is_no_drift() -> None:
         secrets = {"KEY": "geheim"}
         deploy(host, Request(wanted_from(host, entry(tree), secrets), secrets), "sha-3333333")
         assert lines(drift(host, ["shop"])) == []
+
+
+def test_what_was_cut_off_is_told_by_a_rehearsal_and_put_right_by_a_convergence() -> None:
+    with bare_host() as (host, engine):
+        converge(host, wish())
+        host.state.add_record(replace(host.state.record("shop", 1), number=2, release="sha-2222222"))
+        engine.faults = Faults({3: KILLED_AFTER})
+        with suppress(Killed):
+            host.state.begin(Transaction(host, host.state.record("shop", 2), action="deploy").begun)
+            ContainerRuntime(engine, "test", {}).start(host.state.record("shop", 2))
+        engine.faults = Faults()
+        (note,) = [line for line in rehearse(host, wish())["notes"] if "cut off" in line]
+        assert note.startswith("shop: a deploy goes on or was cut off")
+        result = converge(host, wish())
+        assert (result["display"][0], result["changed"]) == (
+            "shop: the deploy of sha-2222222 had been cut off; it was undone",
+            True,
+        )
+        assert not [name for name in engine.found if name.endswith("-2")]
+        assert not [line for line in rehearse(host, wish())["notes"] if "cut off" in line]

@@ -158,7 +158,19 @@ def test_a_failure_on_the_way_leaves_all_as_it_was(host: LoopbackHost, step: str
         assert (found.bad, last_event(host)["outcome"]) == ((), "undone")
 
 
-def test_a_release_that_fails_after_the_switch_is_marked_bad(host: LoopbackHost, monkeypatch: Any) -> None:
+def test_a_release_that_fails_its_tests_after_the_switch_is_marked_bad(host: LoopbackHost, monkeypatch: Any) -> None:
+    def smoke(transaction: Transaction, target_of: Any) -> None:
+        if target_of == transaction._public_target:
+            raise OpsError("smoke tests 0/1")
+
+    monkeypatch.setattr(Transaction, "_smoke", smoke)
+    with pytest.raises(OpsError, match="smoke tests 0/1"):
+        deploy(host)
+    assert host.state.state("job") == StackState(live=2, standby=1, last=3, bad=(3,))
+    assert runtime_of(host).running == {1: True, 2: True}
+
+
+def test_a_release_is_not_bad_because_the_disk_is_full(host: LoopbackHost, monkeypatch: Any) -> None:
     def refuse(stack: str, state: StackState) -> None:
         if state.live == 3:
             raise OpsError("the disk is full")
@@ -168,7 +180,7 @@ def test_a_release_that_fails_after_the_switch_is_marked_bad(host: LoopbackHost,
     monkeypatch.setattr(host.state, "set_state", refuse)
     with pytest.raises(OpsError, match="the disk is full"):
         deploy(host)
-    assert host.state.state("job") == StackState(live=2, standby=1, last=3, bad=(3,))
+    assert host.state.state("job") == StackState(live=2, standby=1, last=3)
     assert runtime_of(host).running == {1: True, 2: True}
 
 
