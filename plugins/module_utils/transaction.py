@@ -14,8 +14,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .gateway.dialling import Target, off_edge, through_edge
 from .gateway.host_state import now, seconds_since
-from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
+from .gateway.http_probe import ask, probe_until
 from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
 from .hurry import Hurried, may_be_cut_short
 from .model.begun import Begun
@@ -26,7 +27,8 @@ from .model.route import INTERNAL, Route
 from .model.smoke import SmokeResult, SmokeTest
 from .model.stack import parse_tree
 from .plan.edge import BASE, compile_stack, lint_all
-from .plan.smoke import judge, place_of, tally
+from .plan.smoke import place_of, tally
+from .smoke import run_smoke
 from .watching import Watching
 
 INTERNAL_PORT, PUBLIC_PORT = 8081, 8443
@@ -321,12 +323,13 @@ class Transaction:
 
     def _probe_path(self, route: Route) -> str:
         for test in self.stack.ops.smoke:
-            if place_of(test, self.stack.ops.routes)[1] == route:
+            if place_of(test, self.stack.ops.routes)[1] == route and not (test.login or test.web_socket):
                 return test.path
         return route.path_prefix or "/"
 
     def _smoke(self, target_of: Callable[[SmokeTest], Target]) -> None:
-        results = run_smoke(self.stack.ops.smoke, target_of, judge)
+        secrets = self.host.secrets.values(self.release.stack, self.release.secrets)
+        results = run_smoke(self.stack.ops.smoke, target_of, secrets)
         self.receipt.smoke = tally(results)
         failed = [result for result in results if not result.passed]
         if failed:
