@@ -155,6 +155,15 @@ def _settings(declared: Declared, container: Container) -> tuple[Connection | No
     return reading.connection, (stopped, *reading.seen)
 
 
+def surroundings_of(stack: Stack, environment: str, engine: Containers, state: HostState) -> Surroundings | None:
+    """From where the stack's application sees its database; None when it does not run.
+
+    From a neighbour other things may be seen: one on an internal network alone resolves no name of outside.
+    """
+    container = _application(Request(stack, environment), next(iter(stack.ops.releases)), engine, state)
+    return _inside(container.pid) if container.pid else None
+
+
 # -- which container, and where it stands ------------------------------------------------------------------------------
 
 

@@ -97,7 +97,7 @@ def roll_back(
     if sha and live.release.startswith(sha):
         return None, _say(host, f"{name} is at {live.release} already")
     target = _earlier(host, name, steps, sha)
-    warm = target.number in host.runtime.present(name)
+    warm = host.runtime.is_up(target)
     how = f"release {target.number}, {'warm' if warm else 'to be started'}"
     said = _say(host, f"{name}: {live.release} -> {target.release} ({how})")
     if rehearse:

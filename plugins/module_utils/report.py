@@ -77,7 +77,22 @@ def _step(name: str, seconds: float, *, failed: bool = False) -> str:
 
 
 def _sum(receipt: Receipt) -> str:
-    drained = receipt.drained
-    cut = f", drained {drained['in_flight']} in flight, {drained['cut']} cut" if drained else ""
     smoke = f"smoke {receipt.smoke}, " if receipt.smoke else ""
-    return f"  {receipt.seconds:7.2f} s  in all; {smoke}switch confirmed in {receipt.flip_ms:.0f} ms{cut}"
+    ends = [f"{smoke}switch confirmed in {receipt.flip_ms:.0f} ms", *_drained(receipt.drained), *_seen(receipt.traffic)]
+    return f"  {receipt.seconds:7.2f} s  in all; {', '.join(ends)}"
+
+
+def _drained(drained: Mapping[str, Any]) -> list[str]:
+    if "in_flight" not in drained:
+        return []
+    left = f", {drained['left']} left to go on" if drained.get("left") else ""
+    return [f"drained {drained['in_flight']} in flight, {drained['cut']} cut{left}"]
+
+
+def _seen(traffic: Mapping[str, Any]) -> list[str]:
+    if "requests" not in traffic:
+        return []
+    gap = f"longest gap {traffic['longest_gap_ms']:.0f} ms"
+    # The probe's own failures are among the edge's, unless the edge itself did not answer.
+    failed = max(traffic["failed"], traffic["probes_failed"])
+    return [f"{traffic['requests']} requests meanwhile, {failed} failed, {gap}"]

@@ -6,18 +6,21 @@ Containers now; processes under pm2 take the same steps with ports instead of co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from .gateway import running
 from .gateway.engine import Engine, TaskResult
 from .gateway.sockets import DrainResult, wait_all_drained
 from .model.container import WantedContainer
 from .model.errors import OpsError
 from .model.release import Release
 from .model.stack import Stack, parse_tree
+from .model.switching import PAUSED, STOPPED, Notice
 from .plan.containers import container_name, wanted_container
 
 _LAST_LINES = 40
+_NOTICE_LIMIT_S = 10.0
 
 
 class Runtime(Protocol):
@@ -41,8 +44,11 @@ class Runtime(Protocol):
     def drain(self, release: Release, limit_s: float) -> DrainResult:
         """Wait until nothing is in flight in it."""
 
-    def stand_by(self, release: Release) -> None:
-        """Keep it for a quick return, as its stack says."""
+    def give_notice(self, release: Release, notice: Notice) -> None:
+        """Tell it that it is left, so that it lets go of long connections; it goes on running."""
+
+    def stand_by(self, release: Release, how: str) -> None:
+        """Keep it for a quick return: running, paused or stopped."""
 
     def discard(self, release: Release) -> None:
         """Remove it; its data stays."""
@@ -52,6 +58,18 @@ class Runtime(Protocol):
 
     def present(self, stack: str) -> frozenset[int]:
         """Numbers of the releases of a stack that have anything here, running or not."""
+
+    def is_up(self, release: Release) -> bool:
+        """Whether anything of it runs or is paused."""
+
+    def images(self) -> tuple[frozenset[str], frozenset[str]]:
+        """What code this host holds, and what of that is in use, by whomever: both as a release names it."""
+
+    def let_go(self, image: str) -> bool:
+        """Remove code that nobody uses; False when somebody does after all."""
+
+    def run_within(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> str:
+        """Run a command beside what runs of a release, and return what it wrote."""
 
     def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
         """Run a command once in the release's own environment, to its end."""
@@ -64,6 +82,7 @@ class ContainerRuntime:
     engine: Engine
     environment: str
     auth: Mapping[str, str]
+    _thawed: set[str] = field(default_factory=set)  # whose health the engine does not know yet
 
     def fetch(self, release: Release) -> None:
         held = self.engine.images()
@@ -78,17 +97,26 @@ class ContainerRuntime:
         for container in self._containers(release):
             if container.name not in present:
                 self.engine.create(container)
-            if container.name not in present or not present[container.name].running:
+            found = present.get(container.name)
+            if found and found.status == "paused":
+                running.unpause(self.engine, container.name)
+                self._thawed.add(container.name)
+            elif not found or not found.running:
                 self.engine.start(container.name)
 
     def wait_ready(self, release: Release, limit_s: float) -> float:
         try:
-            return max(self.engine.wait_healthy(container.name, limit_s) for container in self._containers(release))
+            return max(self._wait_ready(container.name, limit_s) for container in self._containers(release))
         except OpsError as error:
             # Its container is about to be removed, so the engine's own advice, to read its log, could not be followed.
             raise OpsError(
                 error.what, where=error.where, do="nobody saw it; mend the release, or what it needs, and deploy again"
             ) from error
+
+    def _wait_ready(self, name: str, limit_s: float) -> float:
+        if name in self._thawed:
+            return running.prove_health(self.engine, name, limit_s)
+        return self.engine.wait_healthy(name, limit_s)
 
     def addresses(self, release: Release) -> Mapping[str, str]:
         stack = self._stack(release)
@@ -108,10 +136,22 @@ class ContainerRuntime:
         pids = [self.engine.pid(container.name) for container in self._containers(release)]
         return wait_all_drained([pid for pid in pids if pid], ports, limit_s)
 
-    def stand_by(self, release: Release) -> None:
-        if self._stack(release).ops.standby == "stopped":
-            for container in self._containers(release):
+    def give_notice(self, release: Release, notice: Notice) -> None:
+        routed = {route.service for route in self._stack(release).ops.routes}
+        for container in self._containers(release):
+            if container.service.name not in routed:
+                continue
+            if notice.signal:
+                running.signal(self.engine, container.name, notice.signal)
+            else:
+                running.execute(self.engine, container.name, notice.command, _NOTICE_LIMIT_S)
+
+    def stand_by(self, release: Release, how: str) -> None:
+        for container in self._containers(release):
+            if how == STOPPED:
                 self.engine.stop(container.name)
+            elif how == PAUSED:
+                running.pause(self.engine, container.name)
 
     def discard(self, release: Release) -> None:
         for container in self._containers(release):
@@ -125,6 +165,19 @@ class ContainerRuntime:
 
     def present(self, stack: str) -> frozenset[int]:
         return frozenset(found.number for found in self.engine.containers(stack=stack).values() if found.number)
+
+    def is_up(self, release: Release) -> bool:
+        found = self.engine.containers(stack=release.stack).values()
+        return any(one.number == release.number and one.status in ("running", "paused") for one in found)
+
+    def images(self) -> tuple[frozenset[str], frozenset[str]]:
+        return self.engine.images(), self.engine.images_in_use()
+
+    def let_go(self, image: str) -> bool:
+        return running.remove_image(self.engine, image)
+
+    def run_within(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> str:
+        return running.execute(self.engine, self.addresses(release)[service], command, limit_s)
 
     def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
         stack = self._stack(release)

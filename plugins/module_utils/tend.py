@@ -5,10 +5,12 @@ Done at once by the unit whose process was killed, by a timer, after a boot, and
 
 from __future__ import annotations
 
+from .edge_config import edge_config
 from .gateway.host_state import now, utc
 from .hands import LIVE_LIMIT_S, Host
 from .model.errors import OpsError
 from .model.receipt import DONE, Receipt
+from .plan.edge_assets import without_old_assets
 from .transaction import Transaction
 
 
@@ -71,11 +73,13 @@ class Settlement(Transaction):
 
     def _has_moved(self) -> bool:
         """Whether the edge's file is another than that of the release that was live before."""
-        wanted = self._config(self._record(self.before.live)) if self.before.live else None
-        return self.host.files.all().get(self.release.stack) != wanted
+        placed = self.host.files.all().get(self.release.stack)
+        if placed is None or not self.before.live:
+            return placed is not None or bool(self.before.live)
+        return without_old_assets(placed) != edge_config(self.host, self._record(self.before.live))
 
     def _hold_the_edge(self) -> None:
-        config = self._config(self.release)
+        config = self.old.config()
         if self.host.files.all().get(self.release.stack) != config:
             self.host.files.place(self.release.stack, config)
             self.host.edge_api().wait_live(config, LIVE_LIMIT_S)

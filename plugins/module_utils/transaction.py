@@ -14,22 +14,27 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .edge_config import edge_config
+from .gateway.dialling import Target
 from .gateway.host_state import now, seconds_since
-from .gateway.http_probe import Target, ask, off_edge, probe_until, run_smoke, through_edge
+from .gateway.http_probe import ask, probe_until
 from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
 from .hurry import Hurried, may_be_cut_short
 from .model.begun import Begun
 from .model.errors import InvalidInput, OpsError
 from .model.receipt import DONE, STUCK, UNDONE, Receipt, Undone
 from .model.release import Release, StackState
-from .model.route import INTERNAL, Route
 from .model.smoke import SmokeResult, SmokeTest
 from .model.stack import parse_tree
-from .plan.edge import BASE, compile_stack, lint_all
-from .plan.smoke import judge, place_of, tally
+from .old_release import OldRelease
+from .plan.edge import BASE, lint_all
+from .plan.edge_assets import without_old_assets
+from .plan.smoke import tally
+from .probes import Probes
+from .rollback import note_where_schema_stands
+from .smoke import run_smoke
 from .watching import Watching
 
-INTERNAL_PORT, PUBLIC_PORT = 8081, 8443
 IN_A_ROW = 3
 
 
@@ -87,6 +92,8 @@ class Transaction:
             self.begun.action, release.stack, release.release, release.number, self.before.live,
             transaction=self.begun.id,
         )  # fmt: skip
+        self.probes = Probes(host, release, self.stack)
+        self.old = OldRelease(host, release, self.before, self.receipt, self.probes.traffic, self._step)
         self._blamed = False  # whether the step that is being taken blames the release
         self._decided = 0.0  # when traffic was told to move, by the monotonic clock
 
@@ -114,6 +121,7 @@ class Transaction:
                 raise Undone(error, self.receipt) from error
             raise
         finally:
+            self.old.count_traffic()
             self._end(seconds_since(began))
         return self.receipt
 
@@ -153,9 +161,10 @@ class Transaction:
         runtime, release = self.host.runtime, self.release
         return [
             Step("fetch and verify the digest", lambda: runtime.fetch(release)),
+            Step("see whether the database has room", self.old.make_room, needed=self._needs_room()),
             Step("start the candidate", lambda: runtime.start(release)),
             Step("wait for health", self._wait_ready),
-            Step("smoke off the edge", lambda: self._smoke(self._direct_target)),
+            Step("smoke off the edge", lambda: self._smoke(self.probes.directly)),
         ]
 
     def _switch(self) -> list[Step]:
@@ -164,18 +173,21 @@ class Transaction:
             Step("check the edge's configuration", self._check_the_config),
             Step("switch the edge", self._switch_the_edge),
             Step("confirm through the edge", self._confirm, blames=True),
-            Step("smoke through the edge", lambda: self._smoke(self._public_target), blames=True),
+            Step("smoke through the edge", lambda: self._smoke(self.probes.as_visitor), blames=True),
         ]
 
     def _afterwards(self) -> list[Step]:
         """What is done once the release is live for good: a failure is told, and the rest is done all the same."""
-        old = self._leaves()
-        watching = Watching(self.host, self.stack, self.begun, previous=old)
+        old = self.old
+        watching = Watching(self.host, self.stack, self.begun, previous=old.number)
         return [
             Step("watch the release", watching.begin, needed=watching.is_needed),
-            Step("drain the old release", self._drain_the_old, needed=bool(old), may_be_cut_short=True),
-            Step("keep the old release on standby", self._keep_the_old, needed=bool(old) and old == self._stands_by()),
-            Step("remove releases beyond the standby", self._remove_the_older),
+            Step("give the old release notice", old.give_notice, needed=old.gets_notice),
+            Step("drain the old release", old.drain, needed=old.is_there, may_be_cut_short=True),
+            Step("keep the old release on standby", old.put_on_standby, needed=old.is_there and old.stays),
+            Step("remove releases beyond the standby", old.remove_the_older),
+            Step("let go of images beyond the rollback targets", old.prune),
+            Step("note where the schema stands", self._note_schema, needed=self._tells_its_schema()),
         ]
 
     def _take(self, steps: list[Step]) -> None:
@@ -196,58 +208,46 @@ class Transaction:
                 if isinstance(error, Hurried):
                     return
 
+    def _needs_room(self) -> bool:
+        return self.stack.ops.database is not None and not self.begun.was_present
+
+    def _tells_its_schema(self) -> bool:
+        return self.stack.ops.migrate is not None and bool(self.stack.ops.migrate.status)
+
+    def _note_schema(self) -> None:
+        note_where_schema_stands(self.host, self.release)
+
     def _wait_ready(self) -> None:
         self.host.runtime.wait_ready(self.release, READY_LIMIT_S)
 
     def _check_the_config(self) -> None:
         placed = {name: other for name, other in self.host.files.all().items() if name != BASE}
-        if faults := lint_all({**placed, self.release.stack: self._config(self.release)}):
+        if faults := lint_all({**placed, self.release.stack: self.old.config()}):
             raise InvalidInput(faults)
+        self.old.watch_traffic()
 
     def _switch_the_edge(self) -> None:
-        config = self._config(self.release)
+        config = self.old.config()
         self.host.files.keep_for_return(self.release.stack)
         self._decided = time.monotonic()
         self.host.files.place(self.release.stack, config)
         self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
 
     def _confirm(self) -> None:
-        for route in self._first_routes():
-            target = self._edge_target(route, route.hosts[0])
+        for route in self.probes.first_routes():
+            target = self.probes.through_edge(route, route.hosts[0])
             probe_until(
-                lambda target=target, route=route: ask(target, self._probe_path(route)),  # type: ignore[misc]
+                lambda target=target, route=route: ask(target, self.probes.path(route)),  # type: ignore[misc]
                 self.release.release,
                 header=self.stack.ops.release_header,
                 in_a_row=IN_A_ROW,
             )
         self.receipt.flip_ms = round((time.monotonic() - self._decided) * 1000, 1)
+        self.old.tell_downtime()
 
     def _record_live(self) -> None:
         bad = tuple(dict.fromkeys((*self.before.bad, *self.begun.condemns)))
-        self._set_state(replace(self._now(), live=self.release.number, standby=self._stands_by(), bad=bad))
-
-    def _stands_by(self) -> int:
-        """The number of the release to return to: what is left, unless it is the same release that goes live again."""
-        old = self._leaves()
-        again = old and self.release.of == self.host.state.record(self.release.stack, old).origin
-        return self.before.standby if again else old
-
-    def _leaves(self) -> int:
-        """The number of the release that stops being live, 0 when there is none."""
-        return self.before.live if self.before.live != self.release.number else 0
-
-    def _drain_the_old(self) -> None:
-        drained = self.host.runtime.drain(self._record(self._leaves()), self.stack.ops.drain_limit)
-        seconds = round(drained.seconds, 3)
-        self.receipt.drained = {"seconds": seconds, "in_flight": drained.first, "cut": drained.left}
-
-    def _keep_the_old(self) -> None:
-        self.host.runtime.stand_by(self._record(self._leaves()))
-
-    def _remove_the_older(self) -> None:
-        kept = {self.release.number, self._stands_by()}
-        for number in sorted(self.host.runtime.present(self.release.stack) - kept):
-            self.host.runtime.discard(self._record(number))
+        self._set_state(replace(self._now(), live=self.release.number, standby=self.old.stands_by, bad=bad))
 
     # -- undoing -------------------------------------------------------------------------------------------------------
 
@@ -270,6 +270,7 @@ class Transaction:
 
         Only where the candidate is recorded as live, that is taken back before its containers are.
         """
+        self.old.start_again()
         if moved:
             began = time.monotonic()
             self._return_the_edge()
@@ -291,12 +292,12 @@ class Transaction:
 
     def _return_the_edge(self) -> None:
         if self.before.live:
-            config = self._config(self._record(self.before.live))
+            config = self._config_before()
             self.host.files.put_back(self.release.stack, config)
             self.host.edge_api().wait_live(config, LIVE_LIMIT_S)
         else:
             self.host.files.remove(self.release.stack)
-            self.host.edge_api().wait_absent(self._config(self.release), LIVE_LIMIT_S)
+            self.host.edge_api().wait_absent(self.old.config(), LIVE_LIMIT_S)
 
     def _journal_undone(self, step: str, **more: str) -> None:
         try:
@@ -315,27 +316,15 @@ class Transaction:
     def _record(self, number: int) -> Release:
         return self.host.state.record(self.release.stack, number)
 
-    def _config(self, release: Release) -> dict[str, Any]:
-        stack = parse_tree(release.tree, f"release {release.number}")
-        addresses = self.host.runtime.addresses(release)
-        return compile_stack(stack.name, stack.ops.routes, addresses, cert_resolver=self.host.cert_resolver)
-
-    def _first_routes(self) -> Iterator[Route]:
-        """One route of each kind of entry point: what leads to the first leads to all, since a stack is one file."""
-        seen: set[str] = set()
-        for route in self.stack.ops.routes:
-            if route.entrypoint not in seen:
-                seen.add(route.entrypoint)
-                yield route
-
-    def _probe_path(self, route: Route) -> str:
-        for test in self.stack.ops.smoke:
-            if place_of(test, self.stack.ops.routes)[1] == route:
-                return test.path
-        return route.path_prefix or "/"
+    def _config_before(self) -> dict[str, Any]:
+        """What the edge ran before: to the release that was live, with what still answered for old assets then."""
+        plain = edge_config(self.host, self._record(self.before.live))
+        kept = self.host.files.kept(self.release.stack)
+        return kept if without_old_assets(kept) == plain else plain
 
     def _smoke(self, target_of: Callable[[SmokeTest], Target]) -> None:
-        results = run_smoke(self.stack.ops.smoke, target_of, judge)
+        secrets = self.host.secrets.values(self.release.stack, self.release.secrets)
+        results = run_smoke(self.stack.ops.smoke, target_of, secrets)
         self.receipt.smoke = tally(results)
         failed = [result for result in results if not result.passed]
         if failed:
@@ -344,21 +333,6 @@ class Transaction:
                 where=f"{self.release.stack} {self.release.release}",
                 do="nothing is lost: the old release serves; mend the release and deploy again",
             )
-
-    def _direct_target(self, test: SmokeTest) -> Target:
-        host, route = place_of(test, self.stack.ops.routes)
-        return off_edge(self.host.runtime.probe_address(self.release, route.service), route.port, host)
-
-    def _public_target(self, test: SmokeTest) -> Target:
-        host, route = place_of(test, self.stack.ops.routes)
-        return self._edge_target(route, host)
-
-    def _edge_target(self, route: Route, host: str) -> Target:
-        address = self.host.edge_address()
-        if route.entrypoint == INTERNAL:
-            return Target(address, INTERNAL_PORT, host)
-        # A new domain's certificate may still be on its way, and is the edge's matter: here only who answers counts.
-        return replace(through_edge(address, host, ca_pem=None, port=PUBLIC_PORT), verify=False)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -122,10 +122,24 @@ def _tend(stack: str = "", transaction: str = "") -> int:
 
 def _tend_one(state: HostState, stack: str) -> int:
     try:
-        return max(_put_right(stack, None), _watch_on(state, stack))
+        return max(_put_right(stack, None), _end_windows(state, stack), _watch_on(state, stack))
     except OpsError as error:  # what cannot be read stops its own stack, not the others
         say(ALERT, str(error))
         return 1
+
+
+def _end_windows(state: HostState, stack: str) -> int:
+    """End what has had its time: old assets, a standby. Where somebody changes the stack now, the next minute does."""
+    from .gateway.edge import EdgeFiles  # noqa: PLC0415 - see above
+    from .windows import end_windows, has_ended  # noqa: PLC0415
+
+    try:
+        if has_ended(state, EdgeFiles(), stack):
+            with state.locked(stack, "the end of what a switch left for a time"):
+                say(INFO, "\n".join(end_windows(hands(""), stack)))
+    except OpsError as error:
+        say(WARNING, f"{error}; tried again in a minute")
+    return 0
 
 
 def _put_right(stack: str, told: Told | None) -> int:

@@ -92,6 +92,14 @@ report:
     - It is there when the transaction failed as well, with the steps up to then.
   returned: when something was done
   type: dict
+targets:
+  description:
+    - Every release that the stack can be returned to, with how many steps back it is, whether it is warm, paused,
+      stopped, an image only or not even that, the seconds it takes by what was measured here, and what the migrations
+      that were applied since mean to it.
+  returned: when a rollback is rehearsed
+  type: list
+  elements: dict
 transaction:
   description: What goes on; the action asks for it again until it has ended.
   returned: while it goes on
@@ -157,12 +165,16 @@ def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:
     # Loaded here: a real run has all of it done by its unit.
     from ..module_utils.release import deploy, request_from, roll_back  # noqa: PLC0415
     from ..module_utils.report import told  # noqa: PLC0415
+    from ..module_utils.rollback import table_of, targets_of  # noqa: PLC0415
 
     host = hands(given["environment_name"])
     request = request_from(host, given)
     if given["state"] == "deployed":
         return told(*deploy(host, request, given["release"], again=given["again"], rehearse=True))
-    return told(*roll_back(host, request, steps=given["steps"], sha=given["release"], rehearse=True))
+    result = told(*roll_back(host, request, steps=given["steps"], sha=given["release"], rehearse=True))
+    targets = targets_of(host, given["stack"])
+    rows = [target.as_dict() for target in targets]
+    return {**result, "display": [*result["display"], *table_of(targets)], "targets": rows}
 
 
 if __name__ == "__main__":

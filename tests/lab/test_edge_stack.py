@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.gateway.dialling import Target
 from plugins.module_utils.gateway.edge import TRAEFIK_USER, EdgeApi, EdgeFiles
-from plugins.module_utils.gateway.http_probe import Target, ask
+from plugins.module_utils.gateway.http_probe import ask
 from plugins.module_utils.model.route import Route
 from plugins.module_utils.model.service import Service
 from plugins.module_utils.plan.edge import BASE, compile_base, compile_stack

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.gateway.dialling import Target, through_edge
 from plugins.module_utils.gateway.edge import EdgeFiles
-from plugins.module_utils.gateway.http_probe import Target, ask, probe_until, run_smoke, through_edge
+from plugins.module_utils.gateway.http_probe import ask, probe_until
 from plugins.module_utils.gateway.sockets import established, wait_drained
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.route import INTERNAL, Route
 from plugins.module_utils.model.smoke import Observed, SmokeTest
 from plugins.module_utils.plan.edge import IDLE_SECONDS, Config, compile_stack, lint_all
-from plugins.module_utils.plan.smoke import judge, tally
+from plugins.module_utils.plan.smoke import tally
+from plugins.module_utils.smoke import run_smoke
 from tests.lab.edge_parts import HOST, Backend, Edge, Load, backend, traefik
 
 STACK = "shop"
@@ -219,7 +221,7 @@ def test_smoke_tests_through_the_edge(edge: Edge, blue: Backend) -> None:
         SmokeTest("missing page", "/?status=404", status=(404,)),
         SmokeTest("broken page", "/?status=500"),
     )
-    results = run_smoke(tests, lambda _: target(edge), judge)
+    results = run_smoke(tests, lambda _: target(edge))
     assert tally(results) == "3/4"
     assert "answered 500, wanted 200" in results[3].reason
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from plugins.module_utils.gateway import running
 from plugins.module_utils.gateway.engine import Engine
 from plugins.module_utils.model.container import ObservedContainer, WantedContainer
 from plugins.module_utils.model.errors import OpsError
@@ -188,3 +189,69 @@ def test_a_label_that_somebody_else_wrote_is_told_by_its_container(engine: Engin
     engine.api.create_container(IMAGE, name=name, labels=ours)
     with pytest.raises(OpsError, match=f"container {name}: its label .* is not as we write it"):
         engine.containers(stack=stack.name)
+
+
+# -- what is done to one that runs -------------------------------------------------------------------------------------
+
+
+def started(engine: Engine, stack: Stack, *command: str) -> str:
+    wanted = container(stack, *command)
+    engine.create(wanted)
+    engine.start(wanted.name)
+    engine.wait_healthy(wanted.name, 30)
+    return wanted.name
+
+
+def test_a_frozen_container_goes_on_and_proves_its_health_itself(engine: Engine, stack: Stack) -> None:
+    name = started(engine, stack)
+    running.pause(engine, name)
+    running.pause(engine, name)  # again is nothing
+    found = engine.containers(stack=stack.name)[name]
+    assert (found.status, found.running) == ("paused", False)
+    running.unpause(engine, name)
+    assert running.prove_health(engine, name, 10) < 10
+    running.execute(engine, name, ("rm", "/tmp/ok"), 10)
+    with pytest.raises(OpsError, match="ended with exit code 1"):
+        running.prove_health(engine, name, 0.5)
+
+
+def test_a_frozen_container_can_be_stopped(engine: Engine, stack: Stack) -> None:
+    name = started(engine, stack)
+    running.pause(engine, name)
+    engine.stop(name)
+    assert engine.containers(stack=stack.name)[name].status == "exited"
+
+
+def test_a_command_within_says_what_it_wrote_or_why_not(engine: Engine, stack: Stack) -> None:
+    name = started(engine, stack)
+    said = running.execute(
+        engine, name, ("python3", "-c", "import sys; print('out'); print('err', file=sys.stderr)"), 20
+    )
+    assert said == "out\n"
+    with pytest.raises(OpsError, match=r"ended with exit code 3; it says: broken"):
+        running.execute(engine, name, ("python3", "-c", "import sys; print('broken'); sys.exit(3)"), 20)
+    with pytest.raises(OpsError, match=r"did not end within 0\.2 s"):
+        running.execute(engine, name, ("sleep", "5"), 0.2)
+    engine.stop(name)
+    with pytest.raises(OpsError, match="the engine refused"):
+        running.execute(engine, name, ("true",), 5)
+
+
+def test_a_signal_reaches_the_first_process(engine: Engine, stack: Stack) -> None:
+    code = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: open('/tmp/told', 'w')); open('/tmp/ok', 'w')"
+    name = started(engine, stack, "python3", "-c", f"{code}; [time.sleep(0.1) for _ in range(6000)]")
+    running.signal(engine, name, "SIGUSR1")
+    wait = "import os, time; [time.sleep(0.05) for _ in range(100) if not os.path.exists('/tmp/told')]"
+    running.execute(engine, name, ("python3", "-c", f"{wait}; open('/tmp/told')"), 20)
+    engine.stop(name)
+    running.signal(engine, name, "SIGUSR1")  # one that does not run gets none
+
+
+def test_an_image_that_is_used_stays(engine: Engine, stack: Stack) -> None:
+    started(engine, stack)
+    assert IMAGE in engine.images_in_use()
+    own = f"{stack.name}/own:1"
+    engine.api.tag(IMAGE, f"{stack.name}/own", "1")
+    assert running.remove_image(engine, own)
+    assert not running.remove_image(engine, own), "it is gone already"
+    assert engine.api.inspect_image(IMAGE)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import transaction
+from plugins.module_utils import probes
 from plugins.module_utils.gateway.edge import EdgeApi, EdgeFiles
 from plugins.module_utils.gateway.host_secrets import HostSecrets
 from plugins.module_utils.gateway.host_state import HostState
@@ -137,7 +137,7 @@ def simulated_edge() -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Visited)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transaction, "INTERNAL_PORT", server.server_address[1])
+        patch.setattr(probes, "INTERNAL_PORT", server.server_address[1])
         yield
     server.shutdown()
 

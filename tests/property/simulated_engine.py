@@ -109,6 +109,9 @@ class SimulatedEngine(Engine):
     def images(self) -> frozenset[str]:
         return frozenset(self.held)
 
+    def images_in_use(self) -> frozenset[str]:
+        return frozenset()
+
     def logs(self, name: str, lines: int = 20) -> str:
         return ""
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -85,6 +85,10 @@ class EdgeFiles:
             _sync_directory(self.dynamic)
         except OSError as error:
             raise _file_error("cannot put the edge's file back", target, error) from error
+
+    def kept(self, stack: str) -> Config:
+        """What was kept to be put back; an empty configuration when nothing was."""
+        return _read(self._kept(stack))[0] if self._kept(stack).exists() else {}
 
     def forget_kept(self, stack: str) -> None:
         """Nothing has to be put back any more."""
@@ -189,13 +193,32 @@ class EdgeApi:
         http_part: Mapping[str, Any] = config.get("http", {})
         found: list[str] = []
         for name, service in http_part.get("services", {}).items():
+            if "failover" in service:
+                found += self._failover_differences(name, service["failover"])
+                continue
             wanted = tuple(server["url"] for server in service["loadBalancer"]["servers"])
             live = self.service_urls(name)
             if live != wanted:
                 found.append(f"service {name} leads to {_listed(live)}, wanted {_listed(wanted)}")
         for name, router in http_part.get("routers", {}).items():
             found += self._router_differences(name, router)
-        return found
+        return found or self._left_over(http_part.get("routers", {}))
+
+    def _left_over(self, names: Collection[str]) -> list[str]:
+        """Routers of these routes that the configuration does not have any more: those of old assets have a dot."""
+        if not names:
+            return []
+        listed = json.loads(self._fetch("/api/http/routers?per_page=10000") or b"[]")
+        live = [str(router.get("name", "")).removesuffix("@file") for router in listed]
+        return [
+            f"router {name} is still live" for name in live if name not in names and name.partition(".")[0] in names
+        ]
+
+    def _failover_differences(self, name: str, wanted: Mapping[str, Any]) -> list[str]:
+        live = (self._get(f"/api/http/services/{quote(name)}@file") or {}).get("failover") or {}
+        statuses = (live.get("errors") or {}).get("status") or []
+        told = {"service": live.get("service"), "fallback": live.get("fallback"), "errors": {"status": statuses}}
+        return [] if told == wanted else [f"service {name} fails over as {told}, wanted {dict(wanted)}"]
 
     def wait_live(self, config: Config, deadline_s: float = 10.0) -> float:
         """Wait until Traefik runs exactly this; milliseconds waited.
@@ -275,7 +298,7 @@ class EdgeApi:
         finally:
             connection.close()
         if answer.status == http.client.NOT_FOUND:
-            return None
+            return b""
         if answer.status != http.client.OK:
             raise _Unreachable(self.base_url, f"{path} answered {answer.status}")
         return body

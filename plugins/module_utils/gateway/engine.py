@@ -16,7 +16,14 @@ try:
 except ImportError:  # the host is not provisioned yet: Engine() says so
     docker = None  # type: ignore[assignment]
 
-from ..model.container import LABEL, UNNAMED_VOLUME, ObservedContainer, WantedContainer, canonical
+from ..model.container import (
+    LABEL,
+    UNNAMED_VOLUME,
+    ObservedContainer,
+    WantedContainer,
+    canonical,
+    number_from_label,
+)
 from ..model.errors import OpsError
 from ..model.host import ObservedNetwork
 
@@ -44,7 +51,9 @@ class Engine:
             raise OpsError(
                 "the Docker SDK for Python is missing on this host", do="run playbooks/provision.yml for it first"
             )
-        with _told(f"the Docker engine at {base_url}", "run playbooks/provision.yml, or systemctl status docker there"):
+        with explained(
+            f"the Docker engine at {base_url}", "run playbooks/provision.yml, or systemctl status docker there"
+        ):
             self.api: Any = docker.APIClient(base_url=base_url, version="auto", timeout=int(timeout), num_pools=16)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -52,7 +61,7 @@ class Engine:
     def containers(self, **labels: str) -> dict[str, ObservedContainer]:
         """Containers of the estate by name; keyword arguments filter on our labels (``stack="odoo18"``)."""
         wanted = [f"{LABEL}{key}={value}" for key, value in labels.items()] or [f"{LABEL}stack"]
-        with _told("listing containers"):
+        with explained("listing containers"):
             listed = self.api.containers(all=True, filters={"label": wanted})
             found = [entry for listing in listed if (entry := self._inspect(listing["Id"]))]
             images = {image: self._image(image) for image in {entry["Image"] for entry in found}}
@@ -81,7 +90,7 @@ class Engine:
 
     def inspect(self, name: str) -> dict[str, Any] | None:
         """What the engine says of a container, or None when there is none."""
-        with _told(f"container {name}"):
+        with explained(f"container {name}"):
             return self._inspect(name)
 
     def address(self, name: str, network: str) -> str:
@@ -98,25 +107,30 @@ class Engine:
 
     def networks(self) -> dict[str, ObservedNetwork]:
         """All networks by name."""
-        with _told("listing networks"):
+        with explained("listing networks"):
             listed = self.api.networks()
         return {entry["Name"]: ObservedNetwork(bool(entry["Internal"]), _owner(entry)) for entry in listed}
 
     def volumes(self) -> dict[str, str]:
         """All volumes by name, with the stack that made each; empty for those that are not ours."""
-        with _told("listing volumes"):
+        with explained("listing volumes"):
             return {entry["Name"]: _owner(entry) for entry in self.api.volumes()["Volumes"] or ()}
 
     def images(self) -> frozenset[str]:
         """Every ``repository@digest`` that is present."""
-        with _told("listing images"):
+        with explained("listing images"):
             return frozenset(digest for image in self.api.images() for digest in image.get("RepoDigests") or ())
+
+    def images_in_use(self) -> frozenset[str]:
+        """The images of all containers, ours or not, running or not, as they were asked for."""
+        with explained("listing containers"):
+            return frozenset(str(entry["Image"]) for entry in self.api.containers(all=True))
 
     # -- images ----------------------------------------------------------------------------------------------------
 
     def pull(self, image: str, auth: Mapping[str, str] | None = None) -> None:
         """Pull ``repository@digest`` and confirm that the engine holds that digest under that name."""
-        with _told(f"pulling {image}", "is the registry up, and the login in the secrets store right?"):
+        with explained(f"pulling {image}", "is the registry up, and the login in the secrets store right?"):
             for line in self.api.pull(image, stream=True, decode=True, auth_config=dict(auth) if auth else None):
                 if "error" in line:
                     raise _not_pulled(image, str(line["error"]))
@@ -124,7 +138,7 @@ class Engine:
 
     def verify(self, image: str) -> None:
         """Raise OpsError unless the image with exactly this digest is present."""
-        with _told(f"image {image}"):
+        with explained(f"image {image}"):
             try:
                 held = self.api.inspect_image(image).get("RepoDigests") or []
             except ImageNotFound:
@@ -140,22 +154,25 @@ class Engine:
 
     def create_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> None:
         """A bridge network; ``internal`` ones have no way out."""
-        with _told(f"network {name}"):
+        with explained(f"network {name}"):
             self.api.create_network(name, driver="bridge", internal=internal, labels=dict(labels))
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """A named local volume."""
-        with _told(f"volume {name}"):
+        with explained(f"volume {name}"):
             self.api.create_volume(name, labels=dict(labels))
 
     def remove_network(self, name: str) -> None:
         """Remove a network to which nobody is attached. One that is gone already is fine."""
-        with _told(f"network {name}", f"docker network inspect {name} tells who is attached"), suppress(NotFound):
+        with (
+            explained(f"network {name}", f"docker network inspect {name} tells who is attached"),
+            suppress(NotFound),
+        ):
             self.api.remove_network(name)
 
     def replace_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> None:
         """Make a network anew, and attach who was attached, under the same names."""
-        with _told(f"network {name}"):
+        with explained(f"network {name}"):
             attached = self.api.inspect_network(name)["Containers"]
             names = {entry["Name"]: self._endpoint(entry["Name"], name) for entry in attached.values()}
             for container in names:
@@ -172,7 +189,10 @@ class Engine:
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume with its data. One that is gone already is fine."""
-        with _told(f"volume {name}", f"docker ps --all --filter volume={name} tells who uses it"), suppress(NotFound):
+        with (
+            explained(f"volume {name}", f"docker ps --all --filter volume={name} tells who uses it"),
+            suppress(NotFound),
+        ):
             self.api.remove_volume(name)
 
     def create(self, wanted: WantedContainer, *, volumes_of: str = "") -> None:
@@ -186,7 +206,7 @@ class Engine:
         mounts += self._unnamed_volumes(volumes_of, {mount["Target"] for mount in mounts}) if volumes_of else []
         first, *others = wanted.networks
         payload["NetworkingConfig"] = {"EndpointsConfig": {first: {"Aliases": list(wanted.networks[first])}}}
-        with _told(f"container {wanted.name}"):
+        with explained(f"container {wanted.name}"):
             self.api.create_container_from_config(payload, wanted.name)
             for network in others:
                 self.connect(wanted.name, network, wanted.networks[network])
@@ -201,22 +221,22 @@ class Engine:
 
     def rename(self, name: str, new: str) -> None:
         """Give a container another name."""
-        with _told(f"container {name}"):
+        with explained(f"container {name}"):
             self.api.rename(name, new)
 
     def connect(self, name: str, network: str, aliases: tuple[str, ...] = ()) -> None:
         """Attach a container to a network."""
-        with _told(f"container {name}, network {network}"):
+        with explained(f"container {name}, network {network}"):
             self.api.connect_container_to_network(name, network, aliases=list(aliases))
 
     def disconnect(self, name: str, network: str) -> None:
         """Detach a container from a network."""
-        with _told(f"container {name}, network {network}"):
+        with explained(f"container {name}, network {network}"):
             self.api.disconnect_container_from_network(name, network, force=True)
 
     def stay_stopped(self, name: str) -> None:
         """Stop a container for good: not even a restart of the engine brings it back."""
-        with _told(f"container {name}"), suppress(NotFound):
+        with explained(f"container {name}"), suppress(NotFound):
             # The policies but this one respect that somebody stopped the container.
             if self.api.inspect_container(name)["HostConfig"]["RestartPolicy"]["Name"] == "always":
                 self.api.update_container(name, restart_policy={"Name": "no"})
@@ -224,7 +244,7 @@ class Engine:
 
     def start(self, name: str) -> None:
         """Start a container."""
-        with _told(f"container {name}"):
+        with explained(f"container {name}"):
             self.api.start(name)
 
     def stop(self, name: str, grace_s: int | None = None) -> None:
@@ -232,12 +252,14 @@ class Engine:
 
         A container that is gone already is fine.
         """
-        with _told(f"container {name}"):
+        with explained(f"container {name}"):
             found = self._inspect(name)
             if found is None:
                 return
             # Said, because the SDK waits for the answer no longer than ten seconds more than it is told.
             grace = found["Config"].get("StopTimeout", 10) if grace_s is None else grace_s
+            if found["State"].get("Paused"):
+                self.api.unpause(name)  # or it would hear the signal only when it is killed
             try:
                 self.api.stop(name, timeout=grace)
             except NotFound:
@@ -245,12 +267,12 @@ class Engine:
 
     def remove(self, name: str, *, unnamed_volumes: bool = False) -> None:
         """Remove a container, not its named volumes; the unnamed ones when it is said. One that is gone is fine."""
-        with _told(f"container {name}"), suppress(NotFound):
+        with explained(f"container {name}"), suppress(NotFound):
             self.api.remove_container(name, force=True, v=unnamed_volumes)
 
     def logs(self, name: str, lines: int = 20) -> str:
         """The last lines a container wrote, for evidence."""
-        with _told(f"container {name}"):
+        with explained(f"container {name}"):
             return bytes(self.api.logs(name, tail=lines)).decode(errors="replace").strip()
 
     def wait_healthy(self, name: str, limit_s: float, *, recovers: bool = False) -> float:
@@ -345,7 +367,7 @@ def _observed(entry: Mapping[str, Any], image: Mapping[str, Any]) -> ObservedCon
         name=name,
         stack=labels.get(f"{LABEL}stack", ""),
         service=labels.get(f"{LABEL}service", ""),
-        number=_number(name, labels.get(f"{LABEL}number", "0")),
+        number=number_from_label(name, labels.get(f"{LABEL}number", "0")),
         status=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
         exit_code=int(state.get("ExitCode", 0)),
@@ -359,21 +381,9 @@ def _observed(entry: Mapping[str, Any], image: Mapping[str, Any]) -> ObservedCon
     )
 
 
-def _number(name: str, written: str) -> int:
-    """The record number that we wrote into a container's label."""
-    try:
-        return int(written)
-    except ValueError as error:
-        raise OpsError(
-            f"its label {LABEL}number is not as we write it: {error}",
-            where=f"container {name}",
-            do=f"find out who made it, remove it with docker rm -f {name}, and converge",
-        ) from error
-
-
 @contextmanager
-def _told(where: str, do: str = "") -> Iterator[None]:
-    """Turn what the SDK raises into one sentence."""
+def explained(where: str, do: str = "") -> Iterator[None]:
+    """Turn what the SDK raises into one sentence; for whoever calls ``Engine.api``."""
     try:
         yield
     except OpsError:

@@ -115,6 +115,12 @@ class HostSecrets:
         sealed = self.sealed / path.parent.name / path.name
         return path.suffix == f".{self._mark(value)}" and sealed.is_file()
 
+    def values(self, stack: str, marks: Mapping[str, str]) -> dict[str, str]:
+        """The values of these secrets (name -> mark) that this host holds; one that it does not hold is left out."""
+        present = self.present().get(stack, frozenset())
+        files = {name: f"{name}.{mark}" for name, mark in marks.items()}
+        return {name: (self.run / stack / file).read_text() for name, file in files.items() if file in present}
+
     def place(self, stack: str, name: str, value: str) -> None:
         """Put a value on tmpfs, readable in containers only, and its sealed copy on the disk.
 

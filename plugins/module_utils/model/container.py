@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import OpsError
 from .service import Service
 
 LABEL = "ops.seisei."
@@ -67,3 +68,15 @@ def canonical(value: Any) -> str:
 def fingerprint(value: Any) -> str:
     """A short name for a value: the first 16 hexadecimal digits of the SHA-256 of its canonical JSON."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def number_from_label(name: str, written: str) -> int:
+    """The record number that we wrote into a container's label."""
+    try:
+        return int(written)
+    except ValueError as error:
+        raise OpsError(
+            f"its label {LABEL}number is not as we write it: {error}",
+            where=f"container {name}",
+            do=f"find out who made it, remove it with docker rm -f {name}, and converge",
+        ) from error

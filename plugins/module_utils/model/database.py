@@ -10,6 +10,7 @@ from .document import Node, nearest
 from .vocabulary import Key, Keys
 
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
+REFUSE, STOP_FIRST = "refuse", "stop_first"
 VERIFYING_MODES = ("verify-ca", "verify-full")
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]*[A-Za-z0-9])?"
@@ -65,6 +66,13 @@ DATABASE_KEYS = Keys(
     ),
     Key("ca", "config", "The config that holds the certificate authority, for the verifying modes"),
     Key("pool", "number", "Connections one release may hold", default="10"),
+    Key(
+        "when_short",
+        f"{REFUSE} | {STOP_FIRST}",
+        "What a deploy does when the server cannot hold the pools of both releases",
+        default=REFUSE,
+        note="`stop_first` stops the old release before the new one starts: nobody is served meanwhile.",
+    ),
     Key("configured_by", "mapping", "Which environment variables tell the application", keys=CONFIGURED_BY_KEYS),
 )
 
@@ -75,7 +83,7 @@ class Database:
 
     Exactly one of ``host`` (a name or address outside the stack) and ``service`` (an accessory of the same stack) is
     set. ``password`` and ``ca`` name a Compose secret and a Compose config. ``pool`` is the number of connections one
-    release may hold at a time.
+    release may hold at a time; ``when_short`` is "refuse" or "stop_first".
     """
 
     user: str
@@ -88,6 +96,7 @@ class Database:
     tls: str = "disable"
     ca: str = ""
     pool: int = 10
+    when_short: str = REFUSE
     configured_by: ConfiguredBy = field(default_factory=ConfiguredBy)
 
     @property
@@ -117,6 +126,7 @@ def parse_database(node: Node) -> Database:
         tls=entry("tls").choice(TLS_MODES, "disable"),
         ca=entry("ca").text(),
         pool=entry("pool").integer(10, least=1, most=10000),
+        when_short=entry("when_short").choice((REFUSE, STOP_FIRST), REFUSE),
         configured_by=_configured_by(entry("configured_by")),
     )
     _reject_contradictions(node, database, declared_tls="tls" in entries)

@@ -22,7 +22,9 @@ class Receipt:
     steps: dict[str, float] = field(default_factory=dict)
     smoke: str = ""
     flip_ms: float = 0.0
+    downtime_s: float = 0.0
     drained: dict[str, Any] = field(default_factory=dict)
+    traffic: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     outcome: str = ""
     error: str = ""

@@ -11,6 +11,7 @@ from .document import Node
 from .health import COMPLETED, HEALTHY, NONE
 from .host_path import of_the_edge
 from .service import Service
+from .switching import refuse_contradictions
 
 if TYPE_CHECKING:
     from .stack import Stack
@@ -128,6 +129,11 @@ def _check_ops(stack: Stack, node: Node, keys: Mapping[str, Node]) -> None:
         if name and name not in known and not _unreadable(keys, f"{kind.split()[-1]}s"):
             there_are = f"there are: {', '.join(sorted(known))}" if known else f"declare one under {kind.split()[-1]}s:"
             node.child(key, None).reject(f"there is no {kind} '{name}'", there_are)
+    refuse_contradictions(node, ops.standby, ops.standby_for, ops.assets)
+    for test in ops.smoke:
+        for name in test.login.secrets() if test.login else ():
+            if name not in stack.secrets and not _unreadable(keys, "secrets"):
+                node.child("smoke", None).reject(f"there is no secret '{name}'", "declare it under secrets:")
     if ops.routes and not node.value.get("releases"):
         node.child("routes", None).reject("routes are placed by a release", "name the service under x-ops.releases")
     if ops.database:

@@ -8,6 +8,16 @@ from typing import Any
 
 from .document import Node
 from .route import host_fault
+from .smoke_kinds import (
+    LOGIN_KEYS,
+    WEB_SOCKET_KEYS,
+    Login,
+    WebSocket,
+    entry,
+    parse_login,
+    parse_web_socket,
+    statuses,
+)
 from .vocabulary import Key, Keys
 
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -21,7 +31,8 @@ class SmokeTest:
     ``host`` empty means the first host of the stack's first route. ``status`` lists every accepted status. ``headers``
     must be answered exactly (names in any case). ``json`` maps dotted paths ("checks.database", "rows.0.id") to the
     value expected there. ``location`` is the redirect's target; one that starts with "/" is compared without scheme
-    and host. ``timeout`` is in seconds, for the whole exchange.
+    and host. ``timeout`` is in seconds, for the whole exchange. With ``login`` the page is asked for with the cookies
+    that the login gave; with ``web_socket`` the path is upgraded instead of read.
     """
 
     name: str
@@ -34,6 +45,8 @@ class SmokeTest:
     json: Mapping[str, Any] = field(default_factory=dict)
     location: str = ""
     timeout: float = 5.0
+    login: Login | None = None
+    web_socket: WebSocket | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,9 @@ class Observed:
 
     ``status`` is 0 and ``error`` one of "dns", "refused", "unreachable", "timeout", "tls", "closed", "protocol" when
     there was no whole answer; ``detail`` then says more. Header names are lower case. ``body`` may be cut (``cut``).
-    ``ms`` is the time from connecting to the end of the body.
+    ``ms`` is the time from connecting to the end of the body. ``set_cookies`` are the Set-Cookie headers, one by one.
+    Of a web socket ``body`` has the texts that came, a line each, and ``closed`` the code with which the other side
+    closed it, 0 when it did not.
     """
 
     status: int = 0
@@ -52,6 +67,8 @@ class Observed:
     error: str = ""
     detail: str = ""
     cut: bool = False
+    set_cookies: tuple[str, ...] = ()
+    closed: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,16 +101,19 @@ SMOKE_KEYS = Keys(
     Key("json", "mapping", "Values in a body of JSON, by dotted path"),
     Key("location", "URL | path", "Where it must redirect to"),
     Key("timeout", "duration", "For the whole exchange, at most 60s", default="5s"),
+    Key("login", "mapping", "A login that comes before, whose cookies go with what is asked", keys=LOGIN_KEYS),
+    Key("web_socket", "mapping", "Upgrades the path and talks, instead of reading a page", keys=WEB_SOCKET_KEYS),
 )
+_OF_A_PAGE = ("method", "status", "headers", "body_contains", "json", "location")
 
 
 def parse_smoke(node: Node) -> tuple[SmokeTest, ...]:
     """Read ``x-ops.smoke``, a list of mappings. Errors are collected in the node."""
     tests: list[SmokeTest] = []
-    for entry in node.items():
-        test = parse_smoke_test(entry)
+    for one in node.items():
+        test = parse_smoke_test(one)
         if test.name and test.name in {other.name for other in tests}:
-            entry.reject(f"two smoke tests are named '{test.name}'", "give each its own name")
+            one.reject(f"two smoke tests are named '{test.name}'", "give each its own name")
         tests.append(test)
     return tuple(tests)
 
@@ -104,23 +124,25 @@ def parse_smoke_test(node: Node) -> SmokeTest:
     for needed in ("name", "path"):
         if needed not in keys or keys[needed].value in (None, ""):
             node.reject(f"a smoke test needs '{needed}'", f"add '{needed}:' to this test")
-    location = _key(node, keys, "location").text()
-    return SmokeTest(
-        name=_key(node, keys, "name").text(),
-        path=_key(node, keys, "path").text(pattern=r"/[!-~]*", hint="a path such as /web/health"),
-        method=_key(node, keys, "method").choice(_METHODS, "GET"),
-        host=_host(_key(node, keys, "host")),
-        status=_statuses(_key(node, keys, "status"), _REDIRECTS if location else (200,)),
-        headers={name: value.text() for name, value in _key(node, keys, "headers").mapping().items()},
-        body_contains=_key(node, keys, "body_contains").text(),
-        json={path: value.value for path, value in _key(node, keys, "json").mapping().items()},
+    location = entry(node, keys, "location").text()
+    test = SmokeTest(
+        name=entry(node, keys, "name").text(),
+        path=entry(node, keys, "path").text(pattern=r"/[!-~]*", hint="a path such as /web/health"),
+        method=entry(node, keys, "method").choice(_METHODS, "GET"),
+        host=_host(entry(node, keys, "host")),
+        status=statuses(entry(node, keys, "status"), _REDIRECTS if location else (200,)),
+        headers={name: value.text() for name, value in entry(node, keys, "headers").mapping().items()},
+        body_contains=entry(node, keys, "body_contains").text(),
+        json={path: value.value for path, value in entry(node, keys, "json").mapping().items()},
         location=location,
-        timeout=_timeout(_key(node, keys, "timeout")),
+        timeout=_timeout(entry(node, keys, "timeout")),
+        login=parse_login(entry(node, keys, "login")),
+        web_socket=parse_web_socket(entry(node, keys, "web_socket")),
     )
-
-
-def _key(node: Node, keys: dict[str, Node], name: str) -> Node:
-    return keys[name] if name in keys else node.child(name, None)
+    for key in _OF_A_PAGE if test.web_socket else ():
+        if key in keys:
+            keys[key].reject(f"a web socket has no '{key}'", "take it away, or ask for it in a test of its own")
+    return test
 
 
 def _host(node: Node) -> str:
@@ -129,13 +151,6 @@ def _host(node: Node) -> str:
     if fault:
         node.reject(f"host '{host}' {fault[0]}", fault[1])
     return host
-
-
-def _statuses(node: Node, default: tuple[int, ...]) -> tuple[int, ...]:
-    if node.value is None:
-        return default
-    nodes = list(node.items()) if isinstance(node.value, (list, tuple)) else [node]
-    return tuple(entry.integer(200, least=100, most=599) for entry in nodes)
 
 
 def _timeout(node: Node) -> float:

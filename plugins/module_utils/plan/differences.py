@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..model.container import ObservedContainer
 from ..model.masking import mask_text, sounds_secret
 
 ANY = "*"  # in a section of what is wanted: what else is there was filled in by the daemon, and is as it should be
@@ -139,3 +140,17 @@ def _shown(value: Any) -> str:
         text = text or ("none" if isinstance(value, tuple) else "''")
     text = mask_text(text).replace("\n", "\\n")
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def other_names(wanted: frozenset[str], found: frozenset[str]) -> str:
+    """How the names differ to which a container answers on a network; empty when they do not."""
+    if missing := wanted - found:
+        return f"it does not answer to {', '.join(sorted(missing))} there"
+    return f"it answers to {', '.join(sorted(found - wanted))} there as well" if found - wanted else ""
+
+
+def why_not_running(found: ObservedContainer) -> str:
+    """How a container stands still, in words."""
+    if found.status == "exited" and found.exit_code:
+        return f"it ended with exit code {found.exit_code}"
+    return "not running" if found.status in ("exited", "created") else f"it is {found.status}"

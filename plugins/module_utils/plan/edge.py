@@ -64,8 +64,8 @@ def compile_stack(
                 do=f"start '{route.service}' first, or lead the route to one of: {', '.join(sorted(addresses)) or '-'}",
             )
         name = router_name(stack, route)
-        http.setdefault("routers", {})[name] = _router(stack, name, route, cert_resolver)
-        http.setdefault("services", {})[name] = _service(stack, addresses[route.service], route.port)
+        http.setdefault("routers", {})[name] = router_for(stack, name, route, cert_resolver)
+        http.setdefault("services", {})[name] = service_for(stack, addresses[route.service], route.port)
     if not http:
         return {}
     http["middlewares"] = {f"{stack}-headers": {"headers": dict(_SECURITY_HEADERS)}}
@@ -84,21 +84,30 @@ def router_name(stack: str, route: Route) -> str:
     return f"{stack}-{route.name}"
 
 
-def rule(route: Route) -> str:
-    """The route in Traefik's rule language. A prefix ends at a slash: /web takes /web/x but not /website."""
+def rule(route: Route, assets_at: str = "") -> str:
+    """The route in Traefik's rule language. A prefix ends at a slash: /web takes /web/x but not /website.
+
+    With ``assets_at`` only reading below that path.
+    """
     hosts = " || ".join(f"Host(`{host}`)" for host in route.hosts)
+    if assets_at:
+        return f"({hosts}) && PathPrefix(`{assets_at}/`) && (Method(`GET`) || Method(`HEAD`))"
     if not route.path_prefix:
         return hosts
     prefix = route.path_prefix
     return f"({hosts}) && (Path(`{prefix}`) || PathPrefix(`{prefix}/`))"
 
 
-def _router(stack: str, name: str, route: Route, cert_resolver: str | None) -> dict[str, Any]:
+def router_for(
+    stack: str, service: str, route: Route, cert_resolver: str | None, *, assets_at: str = ""
+) -> dict[str, Any]:
+    """A router of a route that leads to a service; with ``assets_at`` one for the files below that path of it."""
     router: dict[str, Any] = {
         "entryPoints": [_ENTRY_POINT[route.entrypoint]],
-        "rule": rule(route),
-        "priority": _BASE_PRIORITY + len(route.path_prefix),
-        "service": name,
+        "rule": rule(route, assets_at),
+        # One more than a route with that prefix, less than any route below it, which has a slash and a letter more.
+        "priority": _BASE_PRIORITY + (len(assets_at) + 1 if assets_at else len(route.path_prefix)),
+        "service": service,
     }
     if route.entrypoint == PUBLIC:
         router["middlewares"] = [f"{stack}-headers"]
@@ -113,7 +122,8 @@ def _tls(route: Route, cert_resolver: str | None) -> dict[str, Any]:
     return {"certResolver": cert_resolver, "domains": [{"main": host} for host in route.hosts]}
 
 
-def _service(stack: str, address: str, port: int) -> dict[str, Any]:
+def service_for(stack: str, address: str, port: int) -> dict[str, Any]:
+    """A service of one server."""
     host = f"[{address}]" if ":" in address else address
     return {
         "loadBalancer": {
@@ -203,6 +213,8 @@ def _router_faults(name: str, router: Mapping[str, Any], http: Mapping[str, Any]
 
 def _service_faults(name: str, service: Mapping[str, Any], http: Mapping[str, Any], where: str) -> list[OpsError]:
     place = f"{where}, service {name}"
+    if "failover" in service:
+        return _failover_faults(service["failover"], http, place)
     balancer = service.get("loadBalancer") or {}
     urls = [str(server.get("url", "")) for server in balancer.get("servers") or []]
     errors: list[OpsError] = []
@@ -216,6 +228,19 @@ def _service_faults(name: str, service: Mapping[str, Any], http: Mapping[str, An
     transport = balancer.get("serversTransport")
     if transport is not None and transport not in http.get("serversTransports", {}):
         errors.append(_error(f"servers transport '{transport}' is not defined", place))
+    return errors
+
+
+def _failover_faults(failover: Mapping[str, Any], http: Mapping[str, Any], place: str) -> list[OpsError]:
+    services = http.get("services", {})
+    errors = [
+        _error(f"{part} '{failover.get(part)}' is not a service with a server of its own", place)
+        for part in ("service", "fallback")
+        if "loadBalancer" not in services.get(failover.get(part), {})
+    ]
+    if not (failover.get("errors") or {}).get("status"):
+        # Without it Traefik fails over on health checks, and there are none: the fallback would never be asked.
+        errors.append(_error("no status is named on which the other service is asked", place))
     return errors
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ..model.errors import OpsError
+from ..model.masking import MASK
 from ..model.route import Route, route_for
 from ..model.smoke import Observed, SmokeResult, SmokeTest
+from ..model.smoke_kinds import JSON, Login, WebSocket
 
 _SHOWN = 120
+_SWITCHING = 101
 _MISSING = object()
 
 
@@ -46,21 +50,83 @@ def unplaced(tests: Iterable[SmokeTest], routes: Sequence[Route]) -> list[OpsErr
     """One error for each test that no route takes; for checking a stack file before anything runs."""
     errors: list[OpsError] = []
     for test in tests:
-        try:
-            place_of(test, routes)
-        except OpsError as error:
-            errors.append(error)
+        for path in (test.path, *([test.login.path] if test.login else [])):
+            try:
+                place_of(replace(test, path=path), routes)
+            except OpsError as error:
+                errors.append(error)
     return errors
 
 
+def login_fault(login: Login, observed: Observed) -> str:
+    """Why this is no login, in a sentence; empty when it is one. A status that is right and no cookie is none."""
+    asked = f"the login POST {login.path}"
+    if observed.error:
+        return f"{asked} got no answer: {observed.detail or observed.error}"
+    if observed.status not in login.status:
+        return f"{asked} answered {observed.status}, wanted {_either(login.status)}{_excerpt(observed.body)}"
+    return "" if cookies_of(observed) else f"{asked} answered {observed.status} and set no cookie"
+
+
+def cookies_of(observed: Observed) -> dict[str, str]:
+    """The cookies that an answer sets. One that it takes away (an empty value, or an age of 0) is none."""
+    found: dict[str, str] = {}
+    for text in observed.set_cookies:
+        pair, *attributes = (part.strip() for part in text.split(";"))
+        name, _, value = pair.partition("=")
+        if name and value and "max-age=0" not in (attribute.lower() for attribute in attributes):
+            found[name] = value
+    return found
+
+
+def cookie_header(cookies: Mapping[str, str]) -> dict[str, str]:
+    """The header that sends cookies back; none without any."""
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
+
+
+def login_body(login: Login, secrets: Mapping[str, str]) -> tuple[bytes, str]:
+    """What is posted to log in, and its content type."""
+    fields = login.filled(secrets)
+    if login.sent_as == JSON:
+        return json.dumps(fields).encode(), "application/json"
+    return urlencode(fields).encode(), "application/x-www-form-urlencoded"
+
+
+def without_secrets(observed: Observed, values: Iterable[str]) -> Observed:
+    """The answer with the values masked, should it repeat one: what it says may be quoted in a reason."""
+    body, headers = observed.body, dict(observed.headers)
+    for value in filter(None, values):
+        body = body.replace(value.encode(), MASK.encode())
+        headers = {name: text.replace(value, MASK) for name, text in headers.items()}
+    return replace(observed, body=body, headers=headers)
+
+
 def _fault(test: SmokeTest, observed: Observed) -> str:
+    if test.web_socket:
+        return _web_socket_fault(test, test.web_socket, observed)
     asked = f"{test.method} {test.path}"
     if observed.error:
         return f"{asked} got no answer: {observed.detail or observed.error}"
     if observed.status not in test.status:
-        wanted = " or ".join(str(status) for status in test.status)
-        return f"{asked} answered {observed.status}, wanted {wanted}{_excerpt(observed.body)}"
+        return f"{asked} answered {observed.status}, wanted {_either(test.status)}{_excerpt(observed.body)}"
     return _header_fault(test, observed) or _location_fault(test, observed) or _body_fault(test, observed)
+
+
+def _web_socket_fault(test: SmokeTest, talk: WebSocket, observed: Observed) -> str:
+    asked = f"the web socket {test.path}"
+    if observed.error:
+        return f"{asked} got no answer: {observed.detail or observed.error}"
+    if observed.status != _SWITCHING:
+        return f"{asked} was not opened: {observed.status}, wanted {_SWITCHING}{_excerpt(observed.body)}"
+    if talk.expect.encode() in observed.body:
+        return ""
+    end = f"it was closed with {observed.closed}" if observed.closed else f"not within {test.timeout:g} s"
+    said = _shown(" ".join(observed.body.decode(errors="replace").split()))
+    return f"{asked} said {said}, wanted {_shown(talk.expect)}; {end}"
+
+
+def _either(statuses: Sequence[int]) -> str:
+    return " or ".join(str(status) for status in statuses)
 
 
 def _header_fault(test: SmokeTest, observed: Observed) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from ..model.container import ObservedContainer, WantedContainer, canonical, fingerprint
@@ -13,8 +13,9 @@ from ..model.release import Release
 from ..model.service import Service
 from ..model.stack import Stack, parse_tree
 from .containers import container_name, secret_path, wanted_container
-from .differences import differences
-from .edge import compile_stack
+from .differences import differences, other_names, why_not_running
+from .edge import Config, compile_stack
+from .edge_assets import as_placed
 from .ground import places_of_release, places_of_stack
 from .settings import settings_of, settings_wanted
 from .steps import ACCESSORY, CHANGE, EDGE_READY, FIRST, GROUND, LEFTOVER, LIVE, ROUTE, Plan, Step, plan_of
@@ -191,7 +192,7 @@ class _StackPlanner:
             elif wanted.service.name in self.stack.jobs:
                 yield self._await(part, wanted, "it has not ended yet", before, ENDS)
         elif not self._has_ended_well(wanted, found):
-            yield from self._start(part, "start container", wanted, _why_not_running(found), before)
+            yield from self._start(part, "start container", wanted, why_not_running(found), before)
 
     def _start(self, part: str, action: str, wanted: WantedContainer, reason: str, before: Set[str]) -> Iterator[Step]:
         service = wanted.service.name
@@ -217,7 +218,7 @@ class _StackPlanner:
         for network, aliases in sorted(wanted.networks.items()):
             if network not in found.networks:
                 yield self._attachment(part, "connect", wanted, network, "detached by hand", before)
-            elif reason := _other_names(frozenset(aliases), found.networks[network]):
+            elif reason := other_names(frozenset(aliases), found.networks[network]):
                 yield self._attachment(part, "reconnect", wanted, network, reason, before)
 
     def _attachment(
@@ -304,9 +305,22 @@ class _StackPlanner:
         addresses |= {container.service.name: container.name for container in containers}
         config = compile_stack(stack.name, stack.ops.routes, addresses, cert_resolver=self.wanted.cert_resolver)
         found = self.observed.routes.get(stack.name)
-        if found is None or canonical(found) != canonical(config):
+        if found is None or canonical(found) not in {canonical(config), canonical(self._behind(stack, found, config))}:
             reason = "missing" if found is None else "differs from the live release"
             yield self._step(ROUTE, "place route", stack.name, reason, after | EDGE_READY, config)
+
+    def _behind(self, stack: Stack, found: Mapping[str, Any], config: Config) -> Config:
+        """The route with a sound standby behind it, as far as it was placed; when that ends is no matter of a plan."""
+        standby = self.observed.standby.get(self.stack.name)
+        if not standby or not stack.ops.assets or not self._is_sound(standby):
+            return config
+        old = parse_tree(standby.tree, f"record {standby.number} of {self.stack.name}")
+        addresses = {container.service.name: container.name for container in self._of_release(old, standby)}
+        return as_placed(config, found, stack, old, addresses, self.wanted.cert_resolver)
+
+    def _is_sound(self, standby: Release) -> bool:
+        found = [self.observed.containers.get(name) for name in self._names(standby)]
+        return all(one and one.running and not self._why_not_standby(standby, one) for one in found)
 
     def _note_pending(self, live: Release) -> None:
         changed = ["its definition"] if definition_mark(self.stack) != live.definition else []
@@ -376,16 +390,3 @@ class _StackPlanner:
 
 def _deploy(release: Release) -> str:
     return f"deploy.yml -e stack={release.stack} -e release={release.release}"
-
-
-def _other_names(wanted: frozenset[str], found: frozenset[str]) -> str:
-    """How the names differ to which a container answers on a network; empty when they do not."""
-    if missing := wanted - found:
-        return f"it does not answer to {', '.join(sorted(missing))} there"
-    return f"it answers to {', '.join(sorted(found - wanted))} there as well" if found - wanted else ""
-
-
-def _why_not_running(found: ObservedContainer) -> str:
-    if found.status == "exited" and found.exit_code:
-        return f"it ended with exit code {found.exit_code}"
-    return "not running" if found.status in ("exited", "created") else f"it is {found.status}"

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import pytest
 
+from plugins.module_utils import old_release
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.engine import Engine, TaskResult
 from plugins.module_utils.gateway.host_secrets import HostSecrets
@@ -27,6 +28,7 @@ from plugins.module_utils.hurry import deaf, locked_soon
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.receipt import Receipt
 from plugins.module_utils.model.release import Release, StackState
+from plugins.module_utils.model.switching import Notice
 from plugins.module_utils.transaction import Transaction
 
 TREE = {
@@ -43,6 +45,11 @@ class SimulatedRuntime:
 
     running: dict[int, bool] = field(default_factory=dict)
     breaks: dict[str, BaseException] = field(default_factory=dict)
+    noticed: list[int] = field(default_factory=list)
+    open_in: dict[int, int] = field(default_factory=dict)
+    put: dict[int, str] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    said: str = ""
 
     def _reach(self, step: str) -> None:
         if step in self.breaks:
@@ -68,10 +75,15 @@ class SimulatedRuntime:
 
     def drain(self, release: Release, limit_s: float) -> DrainResult:
         self._reach("drain")
-        return DrainResult(0.0, 0)
+        return DrainResult(limit_s, self.open_in.get(release.number, 0), self.open_in.get(release.number, 0))
 
-    def stand_by(self, release: Release) -> None:
+    def give_notice(self, release: Release, notice: Notice) -> None:
+        self._reach("give_notice")
+        self.noticed.append(release.number)
+
+    def stand_by(self, release: Release, how: str) -> None:
         self.running[release.number] = False
+        self.put[release.number] = how
         self._reach("stand_by")
 
     def discard(self, release: Release) -> None:
@@ -83,6 +95,20 @@ class SimulatedRuntime:
 
     def present(self, stack: str) -> frozenset[int]:
         return frozenset(self.running)
+
+    def is_up(self, release: Release) -> bool:
+        return release.number in self.running
+
+    def images(self) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(self.held), frozenset()
+
+    def let_go(self, image: str) -> bool:
+        self.held.remove(image)
+        return True
+
+    def run_within(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> str:
+        self._reach("run_within")
+        return self.said
 
     def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
         raise NotImplementedError
@@ -160,7 +186,7 @@ def test_a_failure_on_the_way_leaves_all_as_it_was(host: LoopbackHost, step: str
 
 def test_a_release_that_fails_its_tests_after_the_switch_is_marked_bad(host: LoopbackHost, monkeypatch: Any) -> None:
     def smoke(transaction: Transaction, target_of: Any) -> None:
-        if target_of == transaction._public_target:
+        if target_of == transaction.probes.as_visitor:
             raise OpsError("smoke tests 0/1")
 
     monkeypatch.setattr(Transaction, "_smoke", smoke)
@@ -243,6 +269,94 @@ def test_what_a_candidate_said_last_is_kept_when_it_is_removed(host: LoopbackHos
         Transaction(host, candidate, action="deploy").run()
     journal = (tmp_path / "var" / "stacks" / "job" / "journal.jsonl").read_text()
     assert "release 3 fell over" in journal
+
+
+def with_ops(number: int, **ops: Any) -> Release:
+    return replace(release(number), tree={**TREE, "x-ops": {"releases": ["web"], **ops}})
+
+
+def deploy_from(host: Host, old: dict[str, Any], *, still_open: int) -> Receipt:
+    """Deploy release 4 from release 3, which is live, has these ops, and still has connections open."""
+    host.state.add_record(with_ops(3, **old))
+    host.state.set_state("job", StackState(live=3, standby=2, last=3))
+    runtime_of(host).running[3] = True
+    runtime_of(host).open_in[3] = still_open
+    host.state.add_record(release(4))
+    return Transaction(host, release(4), action="deploy").run()
+
+
+def test_the_old_release_gets_notice_as_it_understands_it_itself(host: LoopbackHost) -> None:
+    receipt = deploy_from(host, {"drain_notice": "SIGUSR1"}, still_open=0)
+    assert runtime_of(host).noticed == [3]
+    assert "give the old release notice" in receipt.steps
+    assert receipt.drained["notice"] is True
+
+
+def test_without_a_notice_nobody_is_told(host: LoopbackHost) -> None:
+    receipt = deploy_from(host, {}, still_open=0)
+    assert runtime_of(host).noticed == []
+    assert "give the old release notice" not in receipt.steps
+
+
+@pytest.mark.parametrize(("standby", "left", "cut"), [("running", 2, 0), ("paused", 0, 2), ("stopped", 0, 2)])
+def test_open_connections_are_cut_where_the_release_stops(
+    host: LoopbackHost, standby: str, left: int, cut: int
+) -> None:
+    receipt = deploy_from(host, {"standby": standby}, still_open=2)
+    assert (receipt.drained["in_flight"], receipt.drained["left"], receipt.drained["cut"]) == (2, left, cut)
+    assert runtime_of(host).put[3] == ("stopped" if standby == "paused" else standby)  # nobody is frozen with it
+    assert len(receipt.warnings) == (standby == "paused")
+
+
+def test_a_quiet_release_is_paused(host: LoopbackHost) -> None:
+    receipt = deploy_from(host, {"standby": "paused"}, still_open=0)
+    assert (runtime_of(host).put[3], receipt.warnings) == ("paused", [])
+
+
+def test_connections_of_a_standby_that_goes_are_counted_as_cut(host: LoopbackHost) -> None:
+    runtime_of(host).open_in[2] = 3  # web sockets from before the last switch
+    receipt = deploy_from(host, {}, still_open=1)
+    assert (receipt.drained["left"], receipt.drained["cut"]) == (1, 3)
+    assert 2 not in runtime_of(host).running
+
+
+SHORT = {
+    "database": {"host": "db", "tls": "disable", "user": "u", "password": "P", "names": "n", "when_short": "stop_first"}
+}
+
+
+def deploy_where_room_is_short(host: Host, monkeypatch: pytest.MonkeyPatch) -> Receipt:
+    monkeypatch.setattr(old_release, "see_room", lambda *_: True)
+    found = with_ops(3, **SHORT)
+    found = replace(found, tree={**found.tree, "secrets": {"P": {"environment": "P"}}})
+    host.state.add_record(found)
+    return Transaction(host, found, action="deploy").run()
+
+
+def test_without_room_the_old_release_stops_first_and_its_downtime_is_told(
+    host: LoopbackHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = deploy_where_room_is_short(host, monkeypatch)
+    steps = list(receipt.steps)
+    assert steps.index("stop the old release first") < steps.index("start the candidate")
+    assert runtime_of(host).put[2] in ("stopped", "running")
+    assert receipt.downtime_s > 0
+    assert "nobody was served for" in receipt.warnings[0]
+
+
+def test_an_undoing_starts_again_what_was_stopped_first(host: LoopbackHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ready(release: Release, limit_s: float) -> float:
+        if release.number == 3:
+            raise OpsError("it is ill")
+        return 0.0
+
+    runtime = runtime_of(host)
+    runtime.wait_ready = ready  # type: ignore[method-assign]
+    with pytest.raises(OpsError, match="it is ill"):
+        deploy_where_room_is_short(host, monkeypatch)
+    assert (runtime.put[2], runtime.running) == ("stopped", {1: True, 2: True})
+    event = last_event(host)
+    assert (event["outcome"], event["downtime_s"] > 0) == ("undone", True)
 
 
 def test_who_wants_to_go_back_does_not_wait_for_the_last_requests(host: LoopbackHost) -> None:

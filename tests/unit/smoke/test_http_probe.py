@@ -10,10 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from plugins.module_utils.gateway.http_probe import Target, ask, off_edge, probe, probe_until, run_smoke
+from plugins.module_utils.gateway.dialling import Target, off_edge
+from plugins.module_utils.gateway.http_probe import ask, probe, probe_until
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.smoke import Observed, SmokeTest
-from plugins.module_utils.plan.smoke import judge, tally
+from plugins.module_utils.plan.smoke import tally
+from plugins.module_utils.smoke import run_smoke
 
 Speech = Callable[[socket.socket, bytes], None]
 
@@ -178,7 +180,7 @@ def test_run_smoke_keeps_the_order_and_asks_side_by_side() -> None:
     tests = [SmokeTest(str(number), f"/{status}") for number, status in enumerate((200, 500, 200, 200))]
     with server(slow) as port:
         start = time.monotonic()
-        results = run_smoke(tests, lambda _: Target("127.0.0.1", port, "shop.example.com"), judge)
+        results = run_smoke(tests, lambda _: Target("127.0.0.1", port, "shop.example.com"))
         seconds = time.monotonic() - start
     assert [result.passed for result in results] == [True, False, True, True]
     assert tally(results) == "3/4"

@@ -26,5 +26,13 @@ class Breakage:
         """Is the main page to fail?"""
         return self.kind == "smoke" or self._is_late()
 
+    def of_logins(self) -> bool:
+        """Is nobody to get in?"""
+        return self.kind == "login"
+
+    def of_web_sockets(self) -> bool:
+        """Are web sockets to open, and then to make no sense?"""
+        return self.kind == "web_socket"
+
     def _is_late(self) -> bool:
         return self.kind == "late" and self.clock() - self.started >= self.after_s

@@ -25,6 +25,7 @@ class Context:
     stopping: bool = False
     in_flight: set[asyncio.Task[object]] = field(default_factory=set)
     web_sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    notices: set[asyncio.Task[None]] = field(default_factory=set)
     cut: int = 0
 
     @classmethod

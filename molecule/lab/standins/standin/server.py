@@ -36,6 +36,7 @@ async def _serve(settings: Settings) -> None:
     context = Context.of(settings)
     await context.databases.open()
     runners = await _listen(context)
+    loop.add_signal_handler(signal.SIGUSR1, _take_notice, context, loop)
     tell("serving", ports=[port for port in (settings.port, settings.websocket_port) if port])
     await stop.wait()
     await _stop(context, runners)
@@ -72,6 +73,17 @@ async def _listen(context: Context) -> list[web.AppRunner]:
         await web.TCPSite(runner, "0.0.0.0", port, reuse_address=True).start()
         runners.append(runner)
     return runners
+
+
+def _take_notice(context: Context, loop: asyncio.AbstractEventLoop) -> None:
+    """Another release serves from now on: whoever holds a web socket is to come back to that one. We go on."""
+    task = loop.create_task(_let_go(context))
+    context.notices.add(task)
+    task.add_done_callback(context.notices.discard)
+
+
+async def _let_go(context: Context) -> None:
+    tell("left", web_sockets_closed=await close_all(context, restarts=True))
 
 
 async def _stop(context: Context, runners: list[web.AppRunner]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .profiles import PROFILES, Profile
 from .tenants import TenantMap, parse_tenant_hosts
 
-BREAKAGES = ("health", "smoke", "late", "none")
+BREAKAGES = ("health", "smoke", "login", "web_socket", "late", "none")
 EDITIONS = ("good", "better")
 LEVELS = ("debug", "info", "warning", "error")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

@@ -25,20 +25,21 @@ async def talk(request: web.Request) -> web.WebSocketResponse:
     context.in_flight.discard(task)
     context.web_sockets.add(socket)
     settings = context.settings
+    said = context.breakage.of_web_sockets()
     try:
         await socket.send_json({"stack": settings.profile.name, "release": settings.release, "pid": os.getpid()})
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                await socket.send_json({"echo": message.data})
+                await socket.send_json({"said": "nothing"} if said else {"echo": message.data})
     finally:
         context.web_sockets.discard(socket)
     return socket
 
 
-async def close_all(context: Context) -> int:
-    """Tell every web socket that its server goes away (1001); how many there were."""
+async def close_all(context: Context, *, restarts: bool = False) -> int:
+    """Tell every web socket that its server leaves (1001), or that another takes over (1012); how many there were."""
     sockets = list(context.web_sockets)
-    await asyncio.gather(
-        *(socket.close(code=WSCloseCode.GOING_AWAY, message=b"server is stopping") for socket in sockets)
-    )
+    code = WSCloseCode.SERVICE_RESTART if restarts else WSCloseCode.GOING_AWAY
+    message = b"another release takes over" if restarts else b"server is stopping"
+    await asyncio.gather(*(socket.close(code=code, message=message) for socket in sockets))
     return len(sockets)

@@ -85,6 +85,8 @@ async def _login(request: web.Request) -> web.Response:
     is_json = request.content_type == "application/json"
     given = await request.json() if is_json else await request.post()
     login = str(given.get("login", "")) if hasattr(given, "get") else ""
+    if request.app[CONTEXT].breakage.of_logins():
+        return web.json_response({"error": "broken on purpose"}, status=401)
     if not await database.rows(b"SELECT 1 AS found FROM res_users WHERE login = %s", (login,)):
         return web.json_response({"error": "unknown login"}, status=401)
     identifier = await _sessions(request).create(database.name, login)

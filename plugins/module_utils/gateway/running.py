@@ -1,0 +1,96 @@
+"""What is done to a running container without replacing it: signals, commands, freezing; and images let go of."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from http import HTTPStatus
+
+with suppress(ImportError):  # the host is not provisioned yet: Engine() says so
+    from docker.errors import APIError, ImageNotFound
+
+from ..model.errors import OpsError
+from .engine import POLL_S, Engine, explained
+
+
+def pause(engine: Engine, name: str) -> None:
+    """Freeze a container; one that does not run, or is frozen already, is left as it is."""
+    state = (engine.inspect(name) or {}).get("State", {})
+    if state.get("Running") and not state.get("Paused"):
+        with explained(f"container {name}"):
+            engine.api.pause(name)
+
+
+def unpause(engine: Engine, name: str) -> None:
+    """Let a frozen container go on."""
+    with explained(f"container {name}"):
+        engine.api.unpause(name)
+
+
+def signal(engine: Engine, name: str, what: str) -> None:
+    """Send a signal to a container's first process; one that does not run gets none."""
+    state = (engine.inspect(name) or {}).get("State", {})
+    if state.get("Running") and not state.get("Paused"):
+        with explained(f"container {name}"):
+            engine.api.kill(name, what)
+
+
+def execute(engine: Engine, name: str, command: tuple[str, ...], limit_s: float) -> str:
+    """Run a command within a running container; what it wrote to its standard output.
+
+    Raises OpsError when it ends with another code than 0, or not within ``limit_s`` seconds (it then goes on).
+    """
+    answers: list[tuple[bytes | None, bytes | None]] = []
+    where = f"container {name}"
+    with explained(where):
+        run = engine.api.exec_create(name, list(command))["Id"]
+        # In a thread, because the SDK waits for as long as the command takes.
+        thread = threading.Thread(target=lambda: answers.append(engine.api.exec_start(run, demux=True)), daemon=True)
+        thread.start()
+        thread.join(limit_s)
+        code = engine.api.exec_inspect(run)["ExitCode"] if answers else None
+    out, err = ((part or b"").decode(errors="replace") for part in (answers or [(b"", b"")])[0])
+    if code != 0:
+        how = f"did not end within {limit_s:g} s" if code is None else f"ended with exit code {code}"
+        raise OpsError(
+            f"the command '{' '.join(command)}' {how}; it says: {(err or out).strip()[-400:]}",
+            where=where,
+            do=f"try it: docker exec {name} {' '.join(command)}",
+        )
+    return out
+
+
+def prove_health(engine: Engine, name: str, limit_s: float) -> float:
+    """Run a container's own health check until it passes; seconds. Without a check there is nothing to prove.
+
+    For one that was frozen: the engine takes it for unhealthy, since no check could be run in it, until its next one.
+    Raises OpsError with what the check said when it does not pass within ``limit_s``.
+    """
+    began = time.monotonic()
+    kind, *command = ((engine.inspect(name) or {}).get("Config", {}).get("Healthcheck") or {}).get("Test") or ["NONE"]
+    argv = ("/bin/sh", "-c", *command) if kind == "CMD-SHELL" else tuple(command)
+    while kind in ("CMD", "CMD-SHELL"):
+        left = limit_s - (time.monotonic() - began)
+        try:
+            execute(engine, name, argv, max(left, 1.0))
+            break
+        except OpsError:
+            if left <= 0:
+                raise
+            time.sleep(POLL_S)
+    return time.monotonic() - began
+
+
+def remove_image(engine: Engine, image: str) -> bool:
+    """Take away ``repository@digest``; False when a container still uses it, or it is gone already."""
+    with explained(f"image {image}"):
+        try:
+            engine.api.remove_image(image)
+        except ImageNotFound:
+            return False
+        except APIError as error:
+            if error.response is not None and error.response.status_code == HTTPStatus.CONFLICT:
+                return False
+            raise
+    return True

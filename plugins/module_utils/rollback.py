@@ -1,0 +1,76 @@
+"""What a stack can be returned to on this host, and what its schema says to that."""
+
+from __future__ import annotations
+
+from .gateway.schema_notes import note_schema, noted_schemas
+from .hands import Host
+from .model.errors import OpsError
+from .model.ops import GoingBack
+from .model.release import Release
+from .model.stack import parse_tree
+from .plan.pruning import images_of
+from .plan.rollback_targets import Schema, Target, read_schema, rollback_targets
+from .plan.table import Column, compose
+
+_STATUS_LIMIT_S = 20.0
+_COLUMNS = (
+    Column("steps", "Back", "number"),
+    Column("release", "Release"),
+    Column("number", "Number", "number"),
+    Column("since", "Served from", "time"),
+    Column("until", "Until", "time"),
+    Column("state", "Is"),
+    Column("seconds", "Takes about", "seconds"),
+    Column("schema", "Schema"),
+)
+
+
+def targets_of(host: Host, name: str) -> list[Target]:
+    """Every release that a stack can be returned to. Changes nothing."""
+    state, records = host.state.state(name), host.state.records(name)
+    found = host.engine.containers(stack=name).values()
+    live = host.state.record(name, state.live) if state.live else None
+    migrate = parse_tree(live.tree, f"record {live.number}").ops.migrate if live else None
+    schemas = {number: Schema(*note) for number, note in noted_schemas(host.state, name).items()}
+    if live and (now := _schema_now(host, live)):
+        schemas[live.number] = now
+    return rollback_targets(
+        records,
+        state,
+        host.state.history(name),
+        containers={one.number: one.status for one in found if one.number},
+        images=images_of(records),
+        held=host.runtime.images()[0],
+        schemas=schemas,
+        rules=migrate.going_back if migrate else GoingBack(),
+    )
+
+
+def table_of(targets: list[Target]) -> list[str]:
+    """The targets for a person; a dash under *Back* where only the release's name leads there."""
+    rows = [{**one.as_dict(), "steps": one.steps or None} for one in targets]
+    return compose(_COLUMNS, rows, form="table", title="What it can be returned to:")
+
+
+def note_where_schema_stands(host: Host, release: Release) -> None:
+    """Ask a release that runs for its migrations, and keep the answer for whoever wants to go back to it, or from it.
+
+    Raises OpsError when its status command fails.
+    """
+    found = _ask(host, release)
+    if found:
+        note_schema(host.state, release.stack, release.number, found.known, found.applied)
+
+
+def _schema_now(host: Host, live: Release) -> Schema | None:
+    try:
+        return _ask(host, live)
+    except OpsError:  # the note of its deploy is the next best
+        return None
+
+
+def _ask(host: Host, release: Release) -> Schema | None:
+    migrate = parse_tree(release.tree, f"record {release.number}").ops.migrate
+    if migrate is None or not migrate.status:
+        return None
+    return read_schema(host.runtime.run_within(release, migrate.service, migrate.status, _STATUS_LIMIT_S))
