@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -214,3 +215,14 @@ def test_a_line_that_does_not_fit_is_not_left_cut(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     state.tell("shop", {"action": "roll_back"})
     assert [event["action"] for event in state.history("shop")] == ["deploy", "roll_back"]
+
+
+def test_what_does_not_fit_on_the_disk_leaves_nothing_behind(state: HostState, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.set_state("job", StackState(live=1))
+    before = sorted(state.root.rglob("*"))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: (_ for _ in ()).throw(full))
+    with pytest.raises(OpsError, match="No space left"):
+        state.set_state("job", StackState(live=2))
+    assert sorted(state.root.rglob("*")) == before
+    assert state.state("job") == StackState(live=1)
