@@ -146,7 +146,7 @@ class Transaction:
 
         Raises OpsError when one fails. Nothing is changed, whatever they say.
         """
-        self._smoke(self._public_target)
+        self._smoke(self.probes.as_visitor)
         return self.receipt.smoke
 
     def _is_told(self) -> bool:
