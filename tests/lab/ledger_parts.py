@@ -64,6 +64,14 @@ class OwnLedger:
     def hide(self, number: int) -> None:
         self.bucket.delete_object(Bucket=LEDGER_BUCKET, Key=self.key(number))
 
+    def erase(self) -> None:
+        """Take everything away, as only those may who can lift a lock: the lab keeps its storage in memory."""
+        store = self.bucket
+        for page in store.get_paginator("list_object_versions").paginate(Bucket=LEDGER_BUCKET, Prefix=self.prefix):
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                gone = {"Bucket": LEDGER_BUCKET, "Key": one["Key"], "VersionId": one["VersionId"]}
+                store.delete_object(**gone, BypassGovernanceRetention=True)
+
     def text(self, number: int) -> str:
         found = self.bucket.get_object(Bucket=LEDGER_BUCKET, Key=self.key(number))
         return str(found["Body"].read().decode())

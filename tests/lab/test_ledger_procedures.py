@@ -22,7 +22,9 @@ pytestmark = pytest.mark.lab
 @pytest.fixture
 def here(checkout: Checkout) -> Iterator[OwnCheckout]:
     with own_state() as state:
-        yield own_checkout(checkout, state)
+        here = own_checkout(checkout, state)
+        yield here
+        here.own.erase()
 
 
 def ids(*statements: Signed) -> list[str]:

@@ -27,16 +27,18 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[
             run = here.play("tell_ledger")
             assert run.code == 0, run.text
         yield state, {number: here.own.text(number) for number in range(1, 6)}
+        here.own.erase()
 
 
 @pytest.fixture
-def five(checkout: Checkout, known: tuple[str, dict[int, str]]) -> OwnCheckout:
+def five(checkout: Checkout, known: tuple[str, dict[int, str]]) -> Iterator[OwnCheckout]:
     """A checkout without a copy, and a ledger of its own with those five entries."""
     state, texts = known
     here = own_checkout(checkout, state)
     for number, text in texts.items():
         assert here.own.storage().put(number, text)
-    return here
+    yield here
+    here.own.erase()
 
 
 def overwrite_all(own: OwnLedger, texts: dict[int, str]) -> None:

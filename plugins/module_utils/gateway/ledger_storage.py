@@ -29,6 +29,7 @@ from ..model.ledger import LedgerAway, Listing, Version
 _NAME = re.compile(r"(\d{12})\.json")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 _SIDE_BY_SIDE = 16
+_PAGE = 1000  # the most that S3 tells at once
 _NOT_OFFERED = ("ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed")
 _DO = {
     "NoSuchBucket": "correct ops_environment.ledger.bucket, or make the bucket with versioning and Object Lock",
@@ -158,7 +159,8 @@ class LedgerStorage:
     def _pages(self, operation: str) -> Iterator[dict[str, Any]]:
         with self._asked():
             pages = self._connected().get_paginator(operation)
-            yield from pages.paginate(Bucket=self.place.bucket, Prefix=self._key_of(""))
+            size = {"PageSize": _PAGE}
+            yield from pages.paginate(Bucket=self.place.bucket, Prefix=self._key_of(""), PaginationConfig=size)
 
     def _key(self, number: int) -> str:
         return self._key_of(f"{number:012}.json")
