@@ -214,3 +214,17 @@ def test_a_line_that_does_not_fit_is_not_left_cut(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     state.tell("shop", {"action": "roll_back"})
     assert [event["action"] for event in state.history("shop")] == ["deploy", "roll_back"]
+
+
+def test_a_file_that_does_not_fit_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_file(path, "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OpsError, match="cannot be written"):
+            write_file(path, "after " * 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [one.name for one in tmp_path.iterdir()] == ["state.json"]
+    assert path.read_text() == "before"
