@@ -40,8 +40,11 @@ class Lab:
 
     @property
     def build(self) -> Path:
-        """Directory of everything generated for this lab; private, never committed."""
-        return self.root / "build" / self.name
+        """Directory of everything generated for this lab; private, never committed.
+
+        Where it really is: a working tree whose ``build`` is a link has the same lab as the tree that it leads to.
+        """
+        return (self.root / "build").resolve() / self.name
 
     @property
     def cache(self) -> Path:
