@@ -273,7 +273,7 @@ def _watched(stage: Stage, act: Act) -> Iterator[float]:
 
 def _keep_figures(stage: Stage, figures: Figures) -> None:
     stage.story.measured(
-        requests=figures.requests, failed=figures.failed, problems=figures.problems, resent=figures.resent,
+        requests=figures.requests, failed=figures.failed, problems=figures.problems,
         longest_gap_s=figures.longest_gap_s, p50_ms=figures.p50_ms, p99_ms=figures.p99_ms,
         client_late_ms=figures.client_late_ms, releases_seen=[vars(seen) for seen in figures.timeline],
     )  # fmt: skip

@@ -11,33 +11,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import ipaddress
+import itertools
 import json
-import socket
+import math
+import os
 import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import requests
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from plugins.module_utils.model.errors import OpsError
 from tests.bench.load_figures import Figures, Sample, measure
+from tests.bench.wire import Broken, Lines, release_of_greeting, request_head
 
 LAB = ipaddress.ip_network("10.213.0.0/24")
 ROOTS = "https://10.213.0.5:15000/roots/0"
 LAB_CA = Path(__file__).resolve().parents[2] / "build" / "lab" / "ca" / "ca.pem"
 TIMEOUT_S = 15.0
 SLOW_S = 1.0
+_LATE_S = 1.0
 UPLOAD = b"seisei" * 4096
 
 
@@ -45,7 +47,8 @@ UPLOAD = b"seisei" * 4096
 class Target:
     """Who is asked: ``host`` is the name in the request and in the certificate, ``address`` where the packets go.
 
-    ``authority`` are the certificates (PEM) that are trusted, and no others are.
+    ``authority`` are the certificates (PEM) that are trusted, and no others are. ``web_socket`` is the path of one that
+    greets with its release and echoes; without it none is asked for.
     """
 
     host: str
@@ -54,6 +57,7 @@ class Target:
     port: int = 443
     path: str = "/"
     release_header: str = "X-Release"
+    web_socket: str = ""
 
     def __post_init__(self) -> None:
         """Raises OpsError for an address that is neither loopback nor the lab's."""
@@ -82,50 +86,124 @@ def lab_authority() -> str:
     return answer.text
 
 
-class _OneAddress(AbstractResolver):
-    """Leads every name to the target's address, whatever DNS says."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host, host=self._address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-# Half ask for the page, some of them over a new connection; one is slow, so that something is always under way.
+# Most ask for a page, some of them over a new connection; an answer, an upload and a web socket that take long are
+# always under way.
 _ROUND = (
     "page", "new connection", "quick", "upload", "page", "quick", "new connection", "slow", "page", "quick",
-    "page", "new connection", "quick", "upload", "page", "quick", "new connection", "page", "page", "quick",
+    "page", "new connection", "quick", "slow upload", "page", "quick", "new connection", "web socket", "page", "quick",
 )  # fmt: skip
+# What takes long by its own wish, and what it is when as many as possible are wanted.
+SLOW = {"slow": "quick", "slow upload": "upload", "web socket": "page"}
 
 
-def kind_of(number: int) -> str:
+def kind_of(number: int, *, web_sockets: bool = False) -> str:
     """What the request with this number is."""
-    return _ROUND[number % len(_ROUND)]
+    kind = _ROUND[number % len(_ROUND)]
+    return "page" if kind == "web socket" and not web_sockets else kind
+
+
+class Visits:
+    """What visitors do, one at a time or many: each kind of request, and what came of it."""
+
+    def __init__(self, target: Target, since: Callable[[], float]) -> None:
+        self._target = target
+        self._since = since
+        context = ssl.create_default_context(cadata=target.authority)
+        self._lines = Lines(target.address, target.port, target.host, context)
+        page, whole = request_head("GET", target.path, target.host), len(UPLOAD)
+        self._heads = {
+            "page": page,
+            "new connection": page,
+            "quick": request_head("GET", "/whoami", target.host),
+            "slow": request_head("GET", f"/slow?seconds={SLOW_S:g}", target.host),
+            "upload": request_head("POST", "/upload", target.host, whole),
+            "slow upload": request_head("POST", "/upload", target.host, whole),
+        }
+
+    async def visit(self, kind: str, due: float) -> Sample:
+        """Make one request that was due then (seconds of the load); never raises for what came of it."""
+        sent = self._since()
+        release, problem = "", ""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                release, problem = await (self._talk() if kind == "web socket" else self._request(kind))
+        except TimeoutError:
+            problem = "timeout"
+        except Broken as error:
+            problem = str(error)
+        return Sample(kind, due, sent - due, self._since() - due, release, problem)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+
+    async def _request(self, kind: str) -> tuple[str, str]:
+        """One request, its answer read to the end: the release that answered, and what was wrong (empty: nothing)."""
+        line = await (self._lines.fresh() if kind == "new connection" else self._lines.kept())
+        try:
+            body = _body(kind)
+            reply = await line.ask(self._heads[kind], body, SLOW_S / max(1, len(body) - 1))
+        except BaseException:  # a request that is given up leaves a connection that nobody else may use
+            line.close()
+            raise
+        if kind == "new connection":
+            line.close()
+        else:
+            self._lines.keep(line)
+        release = reply.headers.get(self._target.release_header.lower(), "")
+        if not 200 <= reply.status < 300:
+            return release, f"HTTP {reply.status}"
+        if body and json.loads(reply.body)["bytes"] != len(UPLOAD):
+            return release, "upload cut short"
+        return release, ""
+
+    async def _talk(self) -> tuple[str, str]:
+        """A web socket that is there for a while and has the same release at its end as at its begin."""
+        line = await self._lines.fresh()
+        try:
+            reply = await line.ask(_upgrade(self._target))
+            if reply.status != 101:
+                return "", f"HTTP {reply.status}"
+            release = release_of_greeting(await line.heard())
+            await asyncio.sleep(SLOW_S)
+            echoed = await line.say("still there?")
+            line.part()
+            return release, "" if "still there?" in echoed else "web socket answers something else"
+        finally:
+            line.close()
+
+
+def _body(kind: str) -> list[bytes]:
+    if kind == "slow upload":
+        quarter = len(UPLOAD) // 4
+        return [UPLOAD[start : start + quarter] for start in range(0, len(UPLOAD), quarter)]
+    return [UPLOAD] if kind == "upload" else []
+
+
+def _upgrade(target: Target) -> bytes:
+    key = base64.b64encode(os.urandom(16)).decode()
+    more = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+    return request_head("GET", target.web_socket, target.host, more=more)
 
 
 class Load:
     """A load in a thread of its own, from entering to leaving the block; ``samples`` grows meanwhile.
 
-    Leaving waits for the answers under way, each for at most TIMEOUT_S.
+    Leaving waits for the answers under way, each for at most TIMEOUT_S. Where this machine cannot keep up with its own
+    visitors, so that they are a second late, those who wait are sent home and counted in ``skipped``: what a flood of
+    them would break says nothing of a release. With ``niceness`` below 0 the machine serves this
+    thread first: visitors are not on the machine that they ask, and must not be late because it is busy.
     """
 
-    def __init__(self, target: Target, rate: float) -> None:
+    def __init__(self, target: Target, rate: float, niceness: int = 0) -> None:
         self._target = target
         self._rate = rate
+        self._niceness = niceness
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._ended: Future[None] | None = None
         self.samples: list[Sample] = []
+        self.skipped = 0
         self.began = 0.0
 
     def __enter__(self) -> Load:
@@ -148,66 +226,55 @@ class Load:
         return measure([sample for sample in list(self.samples) if since <= sample.at < until], self._rate)
 
     async def _run(self) -> None:
-        context = ssl.create_default_context(cadata=self._target.authority)
-        async with self._session(context, fresh=False) as kept, self._session(context, fresh=True) as fresh:
-            await self._send_on_time(kept, fresh)
-
-    async def _send_on_time(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
+        if self._niceness:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+        visits = Visits(self._target, self.seconds)
         under_way: set[asyncio.Task[None]] = set()
         number = 0
         while not self._stop.is_set():
             due = number / self._rate
             await asyncio.sleep(max(0.0, due - self.seconds()))
-            kind = kind_of(number)
-            task = asyncio.create_task(self._ask(fresh if kind == "new connection" else kept, kind, due))
+            if self.seconds() - due > _LATE_S:
+                skipped = math.ceil((self.seconds() - due) * self._rate)
+                self.skipped += skipped
+                number += skipped
+                continue
+            kind = kind_of(number, web_sockets=bool(self._target.web_socket))
+            task = asyncio.create_task(self._note(visits.visit(kind, due)))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
             number += 1
         await asyncio.gather(*under_way)
+        visits.close()
 
-    def _session(self, context: ssl.SSLContext, *, fresh: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=context, resolver=_OneAddress(self._target.address), limit=0, force_close=fresh
-        )
-        # The client repeats a GET by itself when a kept connection ends under it: counted, not hidden.
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_count_connection)
-        trace.on_connection_reuseconn.append(_count_connection)
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        return aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=[trace], trust_env=False)
-
-    async def _ask(self, session: aiohttp.ClientSession, kind: str, due: float) -> None:
-        sent = self.seconds()
-        connections: list[None] = []
-        release, problem = "", ""
-        try:
-            release, problem = await self._exchange(session, kind, connections)
-        except TimeoutError:
-            problem = "timeout"
-        except (aiohttp.ClientError, OSError) as error:
-            problem = f"{type(error).__name__}: {error}"
-        self.samples.append(
-            Sample(kind, due, sent - due, self.seconds() - due, release, problem, max(0, len(connections) - 1))
-        )
-
-    async def _exchange(self, session: aiohttp.ClientSession, kind: str, connections: list[None]) -> tuple[str, str]:
-        """One request, its answer read to the end: the release that answered, and what was wrong (empty: nothing)."""
-        paths = {"slow": f"/slow?seconds={SLOW_S:g}", "upload": "/upload", "quick": "/whoami"}
-        url = f"https://{self._target.host}:{self._target.port}{paths.get(kind, self._target.path)}"
-        method, body = ("POST", UPLOAD) if kind == "upload" else ("GET", None)
-        request = session.request(method, url, data=body, allow_redirects=False, trace_request_ctx=connections)
-        async with request as answer:
-            text = await answer.read()
-            release = answer.headers.get(self._target.release_header, "")
-            if not 200 <= answer.status < 300:
-                return release, f"HTTP {answer.status}"
-            if kind == "upload" and json.loads(text)["bytes"] != len(UPLOAD):
-                return release, "upload cut short"
-            return release, ""
+    async def _note(self, visit: Awaitable[Sample]) -> None:
+        self.samples.append(await visit)
 
 
-async def _count_connection(_session: aiohttp.ClientSession, context: Any, _parameters: Any) -> None:
-    context.trace_request_ctx.append(None)
+def most(target: Target, seconds: float, visitors: int = 32) -> float:
+    """How many requests a second are answered well when so many visitors ask without a pause, each after its answer.
+
+    The same kinds in the same proportion as a load's; what is slow by its own wish is quick here. Warms up first.
+    """
+    return asyncio.run(_most(target, seconds, visitors))
+
+
+async def _most(target: Target, seconds: float, visitors: int) -> float:
+    began = time.monotonic()
+    visits = Visits(target, lambda: time.monotonic() - began)
+    numbers = itertools.count()
+    ended: list[float] = []
+
+    async def visitor() -> None:
+        while (now := time.monotonic() - began) < seconds:
+            kind = kind_of(next(numbers))
+            sample = await visits.visit(SLOW.get(kind, kind), now)
+            if not sample.problem and sample.ended >= seconds / 4:
+                ended.append(sample.ended)
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    visits.close()
+    return round(sum(moment < seconds for moment in ended) / (seconds * 3 / 4), 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,14 +11,16 @@ from itertools import pairwise
 _EXAMPLES = 5
 # A release that was not seen for so long, and is then, is seen anew. Slow answers overlap a switch by a second or so.
 _UNSEEN_S = 2.0
+SLOW_KINDS = frozenset({"slow", "slow upload", "web socket"})
+"""What takes long by its own wish: its time says nothing of the edge."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One request that is over. Times in seconds of the load.
 
     ``at`` is when it was due, ``late`` how much later it left, ``took`` the time from due to answered, ``release`` who
-    answered, ``problem`` what was wrong (empty: nothing), ``resent`` how often the client repeated it by itself.
+    answered, ``problem`` what was wrong (empty: nothing). Nothing is ever sent twice.
     """
 
     kind: str
@@ -27,7 +29,6 @@ class Sample:
     took: float
     release: str = ""
     problem: str = ""
-    resent: int = 0
 
     @property
     def ended(self) -> float:
@@ -57,7 +58,6 @@ class Figures:
     failed: int
     problems: dict[str, int]
     examples: tuple[str, ...]
-    resent: int
     longest_gap_s: float
     p50_ms: float | None
     p99_ms: float | None
@@ -84,14 +84,13 @@ class Figures:
 def measure(samples: Sequence[Sample], rate: float) -> Figures:
     """The figures of ``samples``, which were due ``rate`` times a second."""
     bad = sorted((sample for sample in samples if sample.problem), key=lambda sample: sample.at)
-    quick = sorted(sample.took * 1000 for sample in samples if not sample.problem and sample.kind != "slow")
+    quick = sorted(sample.took * 1000 for sample in samples if not sample.problem and sample.kind not in SLOW_KINDS)
     answered = [sample for sample in samples if sample.release]
     return Figures(
         requests=len(samples),
         failed=len(bad),
         problems=dict(Counter(sample.problem for sample in bad).most_common()),
         examples=tuple(f"{sample.at:.2f} s, {sample.kind}: {sample.problem}" for sample in bad[:_EXAMPLES]),
-        resent=sum(sample.resent for sample in samples),
         longest_gap_s=longest_gap(samples),
         p50_ms=percentile(quick, 0.50),
         p99_ms=percentile(quick, 0.99),

@@ -86,6 +86,8 @@ def test_each_twenty_requests_are_of_every_kind() -> None:
         "page": 7,
         "quick": 6,
         "slow": 1,
-        "upload": 2,
+        "upload": 1,
+        "slow upload": 1,
         "new connection": 4,
     }
+    assert kind_of(17, web_sockets=True) == "web socket"
