@@ -1,0 +1,226 @@
+"""An estate of one throw-away host that carries the edge and one small stack, and nobody else's work."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plugins.module_utils.model.errors import OpsError
+from tests.bench.load import Target, lab_authority
+from tests.lab.procedure_parts import BETTER, GOOD, LAB, ROOT, Checkout
+
+HOST, ADDRESS = "bench-1", "10.213.0.13"
+STACK, NAME = "langbot", "langbot.role-1.lab"
+WEB_SOCKET = "/ws"
+JOURNAL = f"/var/lib/seisei/stacks/{STACK}/journal.jsonl"
+# The controller is another machine in real life: here it stands back behind hosts and visitors.
+STANDING_BACK = ("nice", "-n", "5")
+
+
+class Failed(Exception):
+    """A command failed: nothing that was measured can be used."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a playbook ended: exit code, what was printed, seconds of the whole command, and the report it left."""
+
+    code: int
+    text: str
+    seconds: float
+    began: float
+    report: Mapping[str, Any] = field(repr=False)
+
+    def receipt(self, host: str = HOST) -> dict[str, Any]:
+        """The receipt of the transaction; empty when there is none."""
+        for task in reversed(self.report.get("tasks", [])):
+            if host in task["hosts"]:
+                return dict(task["hosts"][host].get("report") or {})
+        return {}
+
+
+class OneHost(Checkout):
+    """A checkout whose only host is the throw-away one, and whose only stacks are the edge and a small one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        for file in (folder / "inventories" / "stacks").glob("*.yml"):
+            if file.stem not in ("edge", STACK):
+                file.unlink()
+        lab = folder / "inventories" / "lab"
+        for group in ("staging", "production"):
+            for file in (lab / "group_vars" / group).glob("*.yml"):
+                file.unlink()
+        _write(lab / "group_vars" / "bench" / "environment.yml", {"ops_environment": _environment()})
+        children = {"bench": {"hosts": {HOST: {"ansible_host": ADDRESS}}}}
+        groups = {"stack_hosts": {"children": children}, "role_hosts": {"children": children}}
+        _write(lab / "hosts.yml", {"all": {"children": groups}})
+        (folder / "empty_host.yml").write_text((ROOT / "molecule" / "empty_host.yml").read_text())
+
+    def play(self, playbook: str, *words: str, patience_s: float = 300) -> Played:
+        """Run a playbook as one types it, whatever comes of it."""
+        began = time.time()
+        command = self.command(playbook, *words)
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=patience_s, check=False)
+        return self.ended(done.returncode, done.stdout + done.stderr, began)
+
+    def command(self, playbook: str, *words: str) -> list[str]:
+        """The command line of a playbook."""
+        path = playbook if playbook.endswith(".yml") else f"playbooks/{playbook}.yml"
+        return [*STANDING_BACK, str(Path(sys.executable).with_name("ansible-playbook")), path, *words]
+
+    def ended(self, code: int, text: str, began: float) -> Played:
+        """How a run under way ended."""
+        path = next((line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("report: ")), "")
+        report = json.loads((self.root / path).read_text(encoding="utf-8")) if path else {}
+        return Played(code, text, round(time.time() - began, 3), began, report)
+
+    def must(self, playbook: str, *words: str) -> Played:
+        """Run a playbook that has to succeed. Raises Failed with what it said."""
+        played = self.play(playbook, *words)
+        if played.code:
+            raise Failed(f"{playbook} {' '.join(words)}\n{played.text[-3000:]}")
+        return played
+
+    def deploy(self, release: str, *words: str) -> Played:
+        """Deploy the small stack."""
+        return self.play("deploy", *deploy_words(release), *words)
+
+    def roll_back(self, *words: str) -> Played:
+        """Roll the small stack back."""
+        return self.play("roll_back", "-e", f"stack={STACK}", *words)
+
+    def prepare(self, tell: Any = print) -> None:
+        """From whatever the host is to one that serves the good release, with the better one on standby."""
+        tell("the throw-away host is made ready")
+        lab_up()
+        if not on_host("command -v docker || true").strip():
+            self.must("provision")
+        if self.play("converge").code:
+            self.must("provision")
+            self.must("converge")
+        tell("both releases are brought to the host")
+        for release in (BETTER, GOOD):
+            played = self.deploy(release)
+            if played.code:
+                raise Failed(played.text[-3000:])
+
+    def empty(self) -> None:
+        """Take away what runs on the host and what is on record there. Images stay."""
+        self.must("empty_host.yml")
+
+
+class Journal:
+    """What the host journals of the small stack from now on; ``origin`` is the wall clock's second 0 of a load.
+
+    Hosts of the lab have this machine's clock.
+    """
+
+    def __init__(self, origin: float) -> None:
+        self._origin = origin
+        self._known = int(on_host(f"cat {JOURNAL} 2>/dev/null | wc -l"))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The entries, their ``at`` in seconds of the load."""
+        lines = on_host(f"tail -n +{self._known + 1} {JOURNAL}").splitlines()
+        return [self._placed(json.loads(line)) for line in lines]
+
+    def _placed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, "at": datetime.fromisoformat(str(entry["at"])).timestamp() - self._origin}
+
+
+def deploy_words(release: str) -> tuple[str, ...]:
+    """What a deploy of the small stack is told."""
+    return ("-e", f"stack={STACK}", "-e", f"release={release}")
+
+
+def lab_up() -> None:
+    """Have the lab up with its throw-away host, asking first whether it is. Raises Failed."""
+    try:
+        on_host("true")
+        lab_authority()
+        return
+    except (Failed, OpsError, subprocess.TimeoutExpired):
+        pass  # what is missing is told by who brings it
+    done = subprocess.run(
+        [sys.executable, "molecule/lab", "up", "--role-host"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Failed(done.stdout[-2000:] + done.stderr[-2000:])
+
+
+def site() -> Target:
+    """The small stack as visitors see it."""
+    return Target(NAME, ADDRESS, lab_authority(), web_socket=WEB_SOCKET)
+
+
+def ssh(*options: str) -> list[str]:
+    """The command line that reaches the host."""
+    keys = LAB / "ssh"
+    known = ["-o", f"UserKnownHostsFile={keys / 'known_hosts'}", "-o", "StrictHostKeyChecking=yes"]
+    return ["ssh", "-F", "none", "-i", str(keys / "id_ed25519"), *known, "-o", "IdentitiesOnly=yes",
+            "-o", "ConnectTimeout=5", *options, f"root@{ADDRESS}"]  # fmt: skip
+
+
+def on_host(command: str, text: str = "", patience_s: float = 120) -> str:
+    """Run a command on the host; its output. Raises Failed."""
+    done = subprocess.run(
+        [*ssh(), command], input=text, capture_output=True, text=True, timeout=patience_s, check=False
+    )
+    if done.returncode:
+        raise Failed(f"{command[:200]}\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def drop(release: str) -> None:
+    """Take what runs of a release, and its image, from the host."""
+    short = release.removeprefix("sha-")
+    labels = f"label=org.opencontainers.image.title={STACK}", f"label=org.opencontainers.image.version={release}"
+    on_host(
+        f"docker ps --all --quiet --filter name={STACK}-web-{short}- | xargs --no-run-if-empty docker rm --force; "
+        f"docker image ls --quiet --filter {labels[0]} --filter {labels[1]}"
+        " | xargs --no-run-if-empty docker image rm --force"
+    )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One user of the throw-away host at a time. Raises Failed."""
+    path = ROOT / "build" / ".role-host.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Failed("another measurement uses the throw-away host. Next: wait for it to end") from error
+        yield
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "name": "bench",
+        "registry": "{{ lab_registry | combine({'password_secret': 'staging/registry-password'}) }}",
+        "aws": "{{ lab_aws }}",
+        "variables": {
+            "ACME_DIRECTORY": "https://acme.lab:14000/dir",
+            "ACME_EMAIL": "ops@role-1.lab",
+            "LANGBOT_HOSTS": NAME,
+        },
+        "secrets": {},
+        "baseline": {STACK: GOOD},
+    }
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
