@@ -1,7 +1,7 @@
 # The front door. `make demo` and `make test` set up everything they need by themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup python demo test check unit lab lab-down bench clean
+.PHONY: help setup python demo test check unit lab lab-down bench crash clean
 
 PYTHON := .venv/bin/python
 
@@ -35,6 +35,9 @@ lab-down: python ## Take the lab down; images and package caches stay
 
 bench: setup ## Measure one thing: make bench BENCH=<name>; without a name, list them
 	@$(PYTHON) bin/bench.py $(BENCH)
+
+crash: setup ## Strike deploys and rollbacks at every step with every fault; CRASH="--only fault=host" for a part
+	@$(PYTHON) bin/crash.py $(CRASH)
 
 clean: ## Take the lab down with its data, and remove build/ and .venv/
 	@[ ! -x $(PYTHON) ] || $(PYTHON) molecule/lab down --all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 
 from plugins.module_utils.model.errors import OpsError
@@ -23,6 +25,7 @@ from tests.lab.procedure_parts import BETTER, GOOD, LAB, ROOT, Checkout
 HOST, ADDRESS = "bench-1", "10.213.0.13"
 STACK, NAME = "langbot", "langbot.role-1.lab"
 WEB_SOCKET = "/ws"
+LEDGER = "seisei-ledger-proof"
 JOURNAL = f"/var/lib/seisei/stacks/{STACK}/journal.jsonl"
 # The controller is another machine in real life: here it stands back behind hosts and visitors.
 STANDING_BACK = ("nice", "-n", "5")
@@ -62,10 +65,18 @@ class OneHost(Checkout):
         for group in ("staging", "production"):
             for file in (lab / "group_vars" / group).glob("*.yml"):
                 file.unlink()
-        _write(lab / "group_vars" / "bench" / "environment.yml", {"ops_environment": _environment()})
+        # A ledger of its own: what is tried here is no part of what the estate did.
+        self.has_ledger = "\nlab_ledger:" in (lab / "group_vars" / "all" / "lab.yml").read_text(encoding="utf-8")
+        environment = _environment()
+        if self.has_ledger:
+            environment["ledger"] = f"{{{{ lab_ledger | combine({{'bucket': '{LEDGER}'}}) }}}}"
+        _write(lab / "group_vars" / "bench" / "environment.yml", {"ops_environment": environment})
         children = {"bench": {"hosts": {HOST: {"ansible_host": ADDRESS}}}}
         groups = {"stack_hosts": {"children": children}, "role_hosts": {"children": children}}
         _write(lab / "hosts.yml", {"all": {"children": groups}})
+        page = (folder / "runbooks" / "deploy.md").read_text(encoding="utf-8")
+        # What is tried here fails on purpose, and is deployed again on purpose.
+        self.again = ("-e", "again=true") if "\n  again:" in page else ()
         (folder / "empty_host.yml").write_text((ROOT / "molecule" / "empty_host.yml").read_text())
 
     def play(self, playbook: str, *words: str, patience_s: float = 300) -> Played:
@@ -95,7 +106,7 @@ class OneHost(Checkout):
 
     def deploy(self, release: str, *words: str) -> Played:
         """Deploy the small stack."""
-        return self.play("deploy", *deploy_words(release), *words)
+        return self.play("deploy", *deploy_words(release), *self.again, *words)
 
     def roll_back(self, *words: str) -> Played:
         """Roll the small stack back."""
@@ -105,6 +116,8 @@ class OneHost(Checkout):
         """From whatever the host is to one that serves the good release, with the better one on standby."""
         tell("the throw-away host is made ready")
         lab_up()
+        if self.has_ledger:
+            _make_ledger()
         if not on_host("command -v docker || true").strip():
             self.must("provision")
         if self.play("converge").code:
@@ -204,6 +217,19 @@ def alone() -> Iterator[None]:
         except BlockingIOError as error:
             raise Failed("another measurement uses the throw-away host. Next: wait for it to end") from error
         yield
+
+
+def _make_ledger() -> None:
+    """The bucket of the estate's own ledger, unless it is there."""
+    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(LAB / "aws" / "credentials")
+    session = boto3.Session(profile_name="lab", region_name="ap-northeast-1")
+    storage = session.client("s3", endpoint_url="https://10.213.0.4:5000", verify=str(LAB / "ca" / "ca.pem"))
+    if LEDGER not in [bucket["Name"] for bucket in storage.list_buckets()["Buckets"]]:
+        storage.create_bucket(
+            Bucket=LEDGER,
+            ObjectLockEnabledForBucket=True,
+            CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"},
+        )
 
 
 def _environment() -> dict[str, Any]:

@@ -157,6 +157,9 @@ def _lost(figures: Mapping[str, Any], prefix: str) -> str:
 
 _WIDTH, _PANEL, _LEFT, _TOP = 1100, 150, 70, 34
 _LOW_MS, _DECADES = 1.0, 4
+_LEGEND = (
+    "each second's median in grey, its 99th percentile in black, what failed in red; dashed: the release is switched"
+)
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ def picture(panels: Sequence[Panel]) -> str:
     failed, dashed where the release was switched. An SVG that needs nothing to be drawn."""
     height = len(panels) * (_PANEL + _TOP) + 30
     drawn = "".join(_panel(panel, number * (_PANEL + _TOP) + _TOP) for number, panel in enumerate(panels))
+    drawn += f'<text x="{_LEFT}" y="{height - 10}" fill="#52606d">{_LEGEND}</text>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif" '
         f'font-size="12"><rect width="100%" height="100%" fill="white"/>{drawn}</svg>\n'

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-TARGETS = {"demo", "test", "check", "unit", "lab", "lab-down", "bench", "clean"}
+TARGETS = {"demo", "test", "check", "unit", "lab", "lab-down", "bench", "crash", "clean"}
 
 
 def _helped(root: Path) -> dict[str, str]:
