@@ -80,7 +80,8 @@ def run(options: argparse.Namespace) -> Book:
         left = [cell for cell in wanted if cell.key not in book.rows or (options.failed and _has_failed(book, cell))]
         _say(f"{len(every)} cases in all, {len(wanted)} asked for, {len(wanted) - len(left)} known already")
         _try_all(estate, book, left)
-    book.write()
+        book.write()
+        estate.empty()
     return book
 
 

@@ -76,6 +76,8 @@ class Bench:
         if not played.code:
             raise Failed(f"a release that fails through the edge was kept:\n{played.text[-2000:]}")
         entries = journal.entries()
+        if not any(one.get("event") == "failed" for one in entries):
+            raise Failed(f"it was refused before it could fail:\n{played.text[-2000:]}")
         failed = moment(entries, "smoke through the edge", "failed")
         self.note("auto_s", last_met(self.load.samples, BETTER, failed) - failed)
         self.note("auto_told_s", moment(entries, "return the edge", "done") - failed)
@@ -98,6 +100,7 @@ def measure(rounds: int) -> tuple[Bench, Load]:
                 bench.deploy()
                 bench.roll_back()
                 bench.return_by_itself()
+        estate.empty()
         return bench, load
 
 

@@ -110,8 +110,8 @@ def measure(options: argparse.Namespace) -> Bench:
         bench.figures["rate"] = rate
         print(f"  {rate:.0f} requests a second, a third of that: {options.requests / rate:.0f} s", flush=True)
         bench.ours(rate, options.requests, options.switches)
+        bench.estate.empty()
         if options.peer_switches:
-            bench.estate.empty()
             with Peer((GOOD, BETTER)) as peer:
                 for way in WAYS:
                     bench.peer(peer, way, rate, options.peer_switches)

@@ -30,8 +30,6 @@ class Switch:
     began: float
     flipped: float
     ended: float
-    flip_ms: float = 0.0
-    drained: Mapping[str, Any] | None = None
 
 
 def switches_of(journal: Iterable[Mapping[str, Any]], typed: Sequence[tuple[float, str, str]]) -> list[Switch]:

@@ -35,15 +35,12 @@ class Estate(OneHost):
         super().__init__(folder)
         if (folder / "plugins" / "module_utils" / "model" / "watch.py").exists():
             self.replace(f"inventories/stacks/{STACK}.yml", _WATCH, _NO_JUDGEMENT)
-        page = (folder / "runbooks" / "deploy.md").read_text(encoding="utf-8")
-        # A release that was taken back for a fault of the host is deployed again on purpose.
-        self._again = ("-e", "again=true") if "\n  again:" in page else ()
 
     def words(self, action: str) -> list[str]:
         """The command that brings about the other release."""
         if action == ROLL_BACK:
             return self.command("roll_back", "-e", f"stack={STACK}")
-        return self.command("deploy", *deploy_words(self.other()), *self._again)
+        return self.command("deploy", *deploy_words(self.other()), *self.again)
 
     def other(self) -> str:
         """The release that is not live."""
@@ -64,7 +61,7 @@ class Estate(OneHost):
         for _ in range(2):
             if not self.at_rest():
                 return
-            self.play("deploy", *deploy_words(self.other()), *self._again)
+            self.deploy(self.other())
         if left := self.at_rest():
             raise Failed(f"the host does not come to rest: {'; '.join(left)}")
 
@@ -87,7 +84,7 @@ def tried(estate: Estate, cell: Cell) -> dict[str, Any]:
         forget_image(estate.other())
     row = _try(estate, cell)
     if NO_TARGET in row["controller"] and cell.action == ROLL_BACK:
-        estate.must("deploy", *deploy_words(estate.other()))
+        estate.deploy(estate.other())
         row = _try(estate, cell)
     return row
 

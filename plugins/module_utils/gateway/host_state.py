@@ -90,7 +90,7 @@ def _write(path: Path, text: str, mode: int) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         partial.rename(path)
-    except OSError:  # a full disk is tried again and again: what does not fit must not stay each time
+    except OSError:  # a part takes space that a full disk has not
         partial.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)

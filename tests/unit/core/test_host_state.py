@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -217,12 +216,15 @@ def test_a_line_that_does_not_fit_is_not_left_cut(tmp_path: Path) -> None:
     assert [event["action"] for event in state.history("shop")] == ["deploy", "roll_back"]
 
 
-def test_what_does_not_fit_on_the_disk_leaves_nothing_behind(state: HostState, monkeypatch: pytest.MonkeyPatch) -> None:
-    state.set_state("job", StackState(live=1))
-    before = sorted(state.root.rglob("*"))
-    full = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: (_ for _ in ()).throw(full))
-    with pytest.raises(OpsError, match="No space left"):
-        state.set_state("job", StackState(live=2))
-    assert sorted(state.root.rglob("*")) == before
-    assert state.state("job") == StackState(live=1)
+def test_a_file_that_does_not_fit_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_file(path, "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OpsError, match="cannot be written"):
+            write_file(path, "after " * 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [one.name for one in tmp_path.iterdir()] == ["state.json"]
+    assert path.read_text() == "before"
