@@ -20,7 +20,7 @@ from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
-from .tend import tend, told
+from .tend import tend, tend_to_go_back, told
 from .transaction import Transaction
 from .vouching import vouch, vouches
 
@@ -104,7 +104,7 @@ def roll_back(
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
     with locked_soon(host, name, f"rollback to {target.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
-        said += _tend(host, name)
+        said += _say(host, *tend_to_go_back(host, name))
         said += _stand_ready(host, request, (ROUTE, LEFTOVER))
         if _live(host, name) != live:
             raise OpsError(

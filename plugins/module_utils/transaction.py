@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ from .smoke import run_smoke
 from .watching import Watching
 
 IN_A_ROW = 3
+SWITCH = "switch the edge"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Transaction:
         fails later, in draining and tidying up, is told in the receipt: it is no reason to take a good release back.
         """
         began = time.monotonic()
+        self._end_for_another()
         self.host.state.begin(self.begun)
         moved = False
         try:
@@ -129,17 +131,40 @@ class Transaction:
         """Tell how it ended. What cannot be written down now stays begun, so that it is told when it can be."""
         self.receipt.seconds = seconds
         try:
-            self._journal("end", self.receipt.outcome or "died")
-            if not self._is_told():
-                said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
-                condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
-                event = {**self.receipt.as_dict(), **said, **condemned}
-                self.receipt.warnings += self.host.tell(self.release, event)
+            if self.receipt.outcome != STUCK or not self._is_told((STUCK,)):
+                self._journal("end", self.receipt.outcome or "died")
+            self.tell_its_end()
             if self.receipt.outcome != STUCK:
                 self.host.files.forget_kept(self.release.stack)
                 self.host.state.ended(self.release.stack)
         except OpsError as error:
             self.receipt.warnings.append(f"{error}; its end is told later")
+
+    def tell_its_end(self) -> None:
+        """Write it into history once, and say it to the ledger when it is final: a stuck one is tried again."""
+        outcomes = (DONE, UNDONE) if self.receipt.outcome in (DONE, UNDONE) else (DONE, UNDONE, self.receipt.outcome)
+        if self._is_told(outcomes):
+            return
+        said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
+        condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
+        event = {**self.receipt.as_dict(), **said, **condemned}
+        if self.receipt.outcome == STUCK:
+            self.host.state.tell(self.release.stack, event)
+        else:
+            self.receipt.warnings += self.host.tell(self.release, event)
+
+    def _end_for_another(self) -> None:
+        """Tell how one that is stuck ended, before this one takes its place: nobody would come upon it again."""
+        left = self.host.state.begun(self.release.stack)
+        if left is None or left.id == self.begun.id:
+            return
+        try:
+            stuck = Transaction(self.host, self._record(left.number), begun=left)
+            stuck.receipt.outcome = DONE if self._now().live == left.number else UNDONE
+            stuck.receipt.error = f"it was cut off, and put right by the {self.begun.action} that came after it"
+            stuck.tell_its_end()
+        except OpsError as error:
+            self.receipt.warnings.append(f"how the {left.action} before it ended cannot be told: {error}")
 
     def smoke_again(self) -> str:
         """Run the smoke tests of the release that is live, through the edge; their tally.
@@ -149,10 +174,10 @@ class Transaction:
         self._smoke(self.probes.as_visitor)
         return self.receipt.smoke
 
-    def _is_told(self) -> bool:
-        """Whether history has the end of it already: we may have died between that and saying so."""
-        told = self.host.state.history(self.release.stack)[-5:]
-        return any(e.get("transaction") == self.begun.id and e.get("outcome") in (DONE, UNDONE) for e in told)
+    def _is_told(self, outcomes: Collection[str]) -> bool:
+        """Whether history has such an end of it already: we may have died between that and saying so."""
+        told = self.host.state.history(self.release.stack)
+        return any(e.get("transaction") == self.begun.id and e.get("outcome") in outcomes for e in told)
 
     # -- the steps, in their order -------------------------------------------------------------------------------------
 
@@ -171,7 +196,7 @@ class Transaction:
         """What moves traffic: a failure returns the edge first."""
         return [
             Step("check the edge's configuration", self._check_the_config),
-            Step("switch the edge", self._switch_the_edge),
+            Step(SWITCH, self._switch_the_edge),
             Step("confirm through the edge", self._confirm, blames=True),
             Step("smoke through the edge", lambda: self._smoke(self.probes.as_visitor), blames=True),
         ]
@@ -268,7 +293,8 @@ class Transaction:
     def _undo(self, *, moved: bool, bad: bool) -> None:
         """Traffic first, then the candidate; words last, since a full disk must not stand in the way of either.
 
-        Only where the candidate is recorded as live, that is taken back before its containers are.
+        Only where the candidate is recorded as live, that is taken back before its containers are. A candidate that
+        cannot be removed is told: nobody is led to it, and whoever converges the host next removes it.
         """
         self.old.start_again()
         if moved:
@@ -283,10 +309,15 @@ class Transaction:
             if moved:
                 with suppress(OpsError):  # those whom it serves still are a reason to wait, not to keep it
                     self.host.runtime.drain(self.release, self.stack.ops.drain_limit)
-            words = self.host.runtime.last_words(self.release)
-            self.host.runtime.discard(self.release)
-            self.receipt.steps["remove the candidate"] = seconds_since(began)
-            self._journal_undone("remove the candidate", output=words)
+            try:
+                words = self.host.runtime.last_words(self.release)
+                self.host.runtime.discard(self.release)
+            except OpsError as error:
+                left = f"release {self.release.number} could not be removed, and nobody is led to it: {error}"
+                self.receipt.warnings.append(f"{left}; converge.yml removes it")
+            else:
+                self.receipt.steps["remove the candidate"] = seconds_since(began)
+                self._journal_undone("remove the candidate", output=words)
         if bad:
             self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 

@@ -211,11 +211,22 @@ def test_a_release_is_not_bad_because_the_disk_is_full(host: LoopbackHost, monke
 
 
 def test_an_undoing_that_fails_says_both_and_what_to_do(host: LoopbackHost) -> None:
-    runtime_of(host).breaks |= {"wait_ready": OpsError("it is ill"), "discard": OpsError("it will not go")}
-    with pytest.raises(OpsError, match=r"it is ill; undoing it failed as well: it will not go.*run converge\.yml"):
+    runtime_of(host).breaks["addresses"] = OpsError("the edge is gone")
+    with pytest.raises(OpsError, match=r"edge is gone; undoing it failed as well: the edge is gone.*run converge\.yml"):
         deploy(host)
     assert last_event(host)["outcome"] == "stuck"
     assert host.state.state("job").live == 2
+
+
+def test_a_candidate_that_cannot_be_removed_is_told_and_the_undoing_ends(host: LoopbackHost) -> None:
+    runtime_of(host).breaks |= {"wait_ready": OpsError("it is ill"), "discard": OpsError("device or resource busy")}
+    with pytest.raises(OpsError, match="it is ill") as failed:
+        deploy(host)
+    assert "undoing it failed" not in str(failed.value)
+    assert host.state.begun("job") is None
+    (warning,) = last_event(host)["warnings"]
+    assert warning.startswith("release 3 could not be removed, and nobody is led to it: device or resource busy")
+    assert "converge.yml" in warning
 
 
 @pytest.mark.parametrize("step", ["drain", "stand_by", "discard"])
