@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .connection_budget import ROLL_BACK
 from .edge_config import edge_config
 from .gateway.dialling import Target
 from .gateway.host_state import now, seconds_since
@@ -233,6 +234,10 @@ class Transaction:
                 if isinstance(error, Hurried):
                     return
 
+    @property
+    def _goes_back(self) -> bool:
+        return self.begun.action == ROLL_BACK
+
     def _needs_room(self) -> bool:
         return self.stack.ops.database is not None and not self.begun.was_present
 
@@ -318,7 +323,8 @@ class Transaction:
             else:
                 self.receipt.steps["remove the candidate"] = seconds_since(began)
                 self._journal_undone("remove the candidate", output=words)
-        if bad:
+        # A rollback says nothing against what it led to: that was good when it was left, and may be all there is.
+        if bad and not self._goes_back:
             self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 
     def _return_the_edge(self) -> None:
@@ -359,8 +365,12 @@ class Transaction:
         self.receipt.smoke = tally(results)
         failed = [result for result in results if not result.passed]
         if failed:
+            said = f"smoke tests {tally(results)}: {'; '.join(_told(result) for result in failed)}"
+            if self._goes_back:  # no reason to stay with what is left because it does more harm
+                self.receipt.warnings.append(said)
+                return
             raise OpsError(
-                f"smoke tests {tally(results)}: {'; '.join(_told(result) for result in failed)}",
+                said,
                 where=f"{self.release.stack} {self.release.release}",
                 do="nothing is lost: the old release serves; mend the release and deploy again",
             )
