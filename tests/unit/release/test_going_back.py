@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from plugins.module_utils import release, transaction
 from plugins.module_utils import tend as tending
 from plugins.module_utils.gateway.edge import EdgeApi
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.smoke import SmokeResult
 from plugins.module_utils.release import deploy, roll_back
 from plugins.module_utils.transaction import Transaction
 from tests.property.release_parts import NEW, OLD, STACK, EdgeHost, host_with_a_release, request, served, simulated_edge
@@ -45,7 +48,7 @@ def cut_off_rollback(host: EdgeHost) -> Transaction:
     return died
 
 
-def cannot(host: EdgeHost, stack: str, cause: str = "") -> Any:  # noqa: ARG001
+def cannot(host: EdgeHost, stack: str, cause: str = "") -> Any:
     raise OpsError("it could not be undone", where=stack)
 
 
@@ -86,3 +89,108 @@ def test_what_could_not_be_put_right_stops_a_rollback_where_the_edge_does_not_an
     monkeypatch.setattr(tending, "LIVE_LIMIT_S", 0.1)
     with pytest.raises(OpsError, match="it could not be undone"):
         roll_back(host, request(host))
+
+
+# -- a deploy that died, and is undone first ---------------------------------------------------------------------------
+
+
+def test_a_rollback_that_comes_upon_a_deploy_that_died_undoes_it_and_goes_no_further(host: EdgeHost) -> None:
+    cut_off(host)
+    _, rehearsed = roll_back(host, request(host), rehearse=True)
+    assert "a deploy goes on or was cut off; it is undone first, and that is all then" in rehearsed[-1]
+    receipt, said = roll_back(host, request(host))
+    assert receipt is None
+    assert said == [
+        "shop: the deploy of sha-3333333 had been cut off; it was undone",
+        f"shop: what was being deployed is undone, and {NEW} serves; run this again to go further back",
+    ]
+    assert (served(host), host.state.state(STACK).live) == (NEW, 2)
+    again, _ = roll_back(host, request(host))
+    assert again
+    assert served(host) == OLD
+
+
+def test_it_goes_no_further_either_where_another_was_quicker_to_undo_it(
+    host: EdgeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit's own tending has the lock when the rollback comes, and lets go of it."""
+    cut_off(host)
+
+    @contextmanager
+    def soon(_: EdgeHost, stack: str, what: str) -> Iterator[None]:
+        with host.state.locked(stack, "mending"):
+            tending.tend(host, stack)
+        with host.state.locked(stack, what):
+            yield
+
+    monkeypatch.setattr(release, "locked_soon", soon)
+    receipt, said = roll_back(host, request(host))
+    assert (receipt, served(host)) == (None, NEW)
+    assert said[-1].endswith("run this again to go further back")
+
+
+def test_a_named_release_is_gone_back_to_whatever_died_before(host: EdgeHost) -> None:
+    cut_off(host)
+    receipt, _ = roll_back(host, request(host), sha=OLD)
+    assert receipt
+    assert served(host) == OLD
+
+
+def test_a_rollback_that_died_is_undone_and_done_again(host: EdgeHost) -> None:
+    cut_off_rollback(host)
+    receipt, _ = roll_back(host, request(host))
+    assert receipt
+    assert served(host) == OLD
+
+
+def test_what_was_deployed_last_is_left_where_it_had_gone_live_before_it_died(host: EdgeHost) -> None:
+    died = Transaction(host, host.state.record(STACK, 2), action="deploy")
+    host.state.begin(replace(died.begun, before=replace(died.begun.before, live=1, standby=0)))
+    receipt, _ = roll_back(host, request(host))
+    assert receipt
+    assert served(host) == OLD
+
+
+# -- what is gone back to, is not judged -------------------------------------------------------------------------------
+
+
+def ill(*_: Any) -> list[SmokeResult]:
+    return [SmokeResult("login", passed=False, reason="status 500")]
+
+
+def test_a_smoke_test_that_fails_in_a_rollback_is_told_and_neither_stops_nor_condemns_it(
+    host: EdgeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "run_smoke", ill)
+    receipt, _ = roll_back(host, request(host))
+    assert receipt
+    assert receipt.warnings == ["smoke tests 0/1: login: status 500"] * 2
+    assert (served(host), host.state.state(STACK).bad) == (OLD, ())
+
+
+def test_a_rollback_that_the_edge_does_not_confirm_is_undone_and_condemns_nobody(
+    host: EdgeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Transaction, "_confirm", lambda _: cannot(host, STACK))
+    with pytest.raises(OpsError, match="could not be undone"):
+        roll_back(host, request(host))
+    assert (served(host), host.state.state(STACK).bad) == (NEW, ())
+
+
+def test_a_rollback_that_died_after_its_confirmation_had_failed_condemns_nobody(host: EdgeHost) -> None:
+    died = cut_off_rollback(host)
+    failed = {"transaction": died.begun.id, "step": "confirm through the edge", "event": "failed", "error": "502"}
+    host.state.journal(STACK, failed)
+    with host.state.locked(STACK, "test"):
+        tending.tend(host, STACK)
+    assert host.state.state(STACK).bad == ()
+
+
+def test_a_release_that_was_taken_back_is_gone_back_to_by_its_name_with_a_warning(host: EdgeHost) -> None:
+    host.state.set_state(STACK, replace(host.state.state(STACK), bad=(1,)))
+    with pytest.raises(OpsError, match="there is no good release 1 step back"):
+        roll_back(host, request(host))
+    receipt, said = roll_back(host, request(host), sha=OLD)
+    assert receipt
+    assert served(host) == OLD
+    assert any(line == f"  warning: {OLD} was taken back here before: history does not say why" for line in said)
