@@ -10,6 +10,7 @@ from .gateway.host_state import now, utc
 from .hands import LIVE_LIMIT_S, Host
 from .model.errors import OpsError
 from .model.receipt import DONE, Receipt
+from .old_release import STOP_OLD
 from .plan.edge_assets import without_old_assets
 from .transaction import SWITCH, Transaction
 
@@ -92,6 +93,7 @@ class Settlement(Transaction):
         for entry in self.host.state.journaled(self.release.stack, self.begun.id):
             step, event = entry.get("step", ""), entry.get("event", "")
             self._told_to_switch |= step == SWITCH
+            self.old.was_stopped |= step == STOP_OLD
             if event == "done" and "seconds" in entry:
                 self.receipt.steps[step] = entry["seconds"]
                 self.receipt.smoke = entry.get("smoke", self.receipt.smoke)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .connection_budget import ROLL_BACK
 from .edge_config import edge_config
+from .ending import end_for_another, is_told, tell_end
 from .gateway.dialling import Target
 from .gateway.host_state import now, seconds_since
 from .gateway.http_probe import ask, probe_until
@@ -106,7 +107,8 @@ class Transaction:
         fails later, in draining and tidying up, is told in the receipt: it is no reason to take a good release back.
         """
         began = time.monotonic()
-        self._end_for_another()
+        if said := end_for_another(self.host, self.begun):
+            self.receipt.warnings.append(said)
         self.host.state.begin(self.begun)
         moved = False
         try:
@@ -132,40 +134,14 @@ class Transaction:
         """Tell how it ended. What cannot be written down now stays begun, so that it is told when it can be."""
         self.receipt.seconds = seconds
         try:
-            if self.receipt.outcome != STUCK or not self._is_told((STUCK,)):
+            if self.receipt.outcome != STUCK or not is_told(self.host, self.begun, (STUCK,)):
                 self._journal("end", self.receipt.outcome or "died")
-            self.tell_its_end()
+            tell_end(self.host, self.release, self.begun, self.receipt)
             if self.receipt.outcome != STUCK:
                 self.host.files.forget_kept(self.release.stack)
                 self.host.state.ended(self.release.stack)
         except OpsError as error:
             self.receipt.warnings.append(f"{error}; its end is told later")
-
-    def tell_its_end(self) -> None:
-        """Write it into history once, and say it to the ledger when it is final: a stuck one is tried again."""
-        outcomes = (DONE, UNDONE) if self.receipt.outcome in (DONE, UNDONE) else (DONE, UNDONE, self.receipt.outcome)
-        if self._is_told(outcomes):
-            return
-        said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
-        condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
-        event = {**self.receipt.as_dict(), **said, **condemned}
-        if self.receipt.outcome == STUCK:
-            self.host.state.tell(self.release.stack, event)
-        else:
-            self.receipt.warnings += self.host.tell(self.release, event)
-
-    def _end_for_another(self) -> None:
-        """Tell how one that is stuck ended, before this one takes its place: nobody would come upon it again."""
-        left = self.host.state.begun(self.release.stack)
-        if left is None or left.id == self.begun.id:
-            return
-        try:
-            stuck = Transaction(self.host, self._record(left.number), begun=left)
-            stuck.receipt.outcome = DONE if self._now().live == left.number else UNDONE
-            stuck.receipt.error = f"it was cut off, and put right by the {self.begun.action} that came after it"
-            stuck.tell_its_end()
-        except OpsError as error:
-            self.receipt.warnings.append(f"how the {left.action} before it ended cannot be told: {error}")
 
     def smoke_again(self) -> str:
         """Run the smoke tests of the release that is live, through the edge; their tally.
@@ -174,11 +150,6 @@ class Transaction:
         """
         self._smoke(self.probes.as_visitor)
         return self.receipt.smoke
-
-    def _is_told(self, outcomes: Collection[str]) -> bool:
-        """Whether history has such an end of it already: we may have died between that and saying so."""
-        told = self.host.state.history(self.release.stack)
-        return any(e.get("transaction") == self.begun.id and e.get("outcome") in outcomes for e in told)
 
     # -- the steps, in their order -------------------------------------------------------------------------------------
 
@@ -301,6 +272,8 @@ class Transaction:
         Only where the candidate is recorded as live, that is taken back before its containers are. A candidate that
         cannot be removed is told: nobody is led to it, and whoever converges the host next removes it.
         """
+        if not moved:  # what it takes of the database may be what the old one waits for
+            self._remove_the_candidate(moved=False)
         self.old.start_again()
         if moved:
             began = time.monotonic()
@@ -309,23 +282,28 @@ class Transaction:
             self._journal_undone("return the edge")
         if self._now().live != self.before.live:
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
-        if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
-            began = time.monotonic()
-            if moved:
-                with suppress(OpsError):  # those whom it serves still are a reason to wait, not to keep it
-                    self.host.runtime.drain(self.release, self.stack.ops.drain_limit)
-            try:
-                words = self.host.runtime.last_words(self.release)
-                self.host.runtime.discard(self.release)
-            except OpsError as error:
-                left = f"release {self.release.number} could not be removed, and nobody is led to it: {error}"
-                self.receipt.warnings.append(f"{left}; converge.yml removes it")
-            else:
-                self.receipt.steps["remove the candidate"] = seconds_since(began)
-                self._journal_undone("remove the candidate", output=words)
+        if moved:
+            self._remove_the_candidate(moved=True)
         # A rollback says nothing against what it led to: that was good when it was left, and may be all there is.
         if bad and not self._goes_back:
             self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
+
+    def _remove_the_candidate(self, *, moved: bool) -> None:
+        if self.release.number in (self.before.live, self.before.standby) or self.begun.was_present:
+            return
+        began = time.monotonic()
+        try:
+            if moved:
+                with suppress(OpsError):  # those whom it serves still are a reason to wait, not to keep it
+                    self.host.runtime.drain(self.release, self.stack.ops.drain_limit)
+            words = self.host.runtime.last_words(self.release)
+            self.host.runtime.discard(self.release)
+        except OpsError as error:
+            left = f"release {self.release.number} could not be removed, and nobody is led to it: {error}"
+            self.receipt.warnings.append(f"{left}; converge.yml removes it")
+        else:
+            self.receipt.steps["remove the candidate"] = seconds_since(began)
+            self._journal_undone("remove the candidate", output=words)
 
     def _return_the_edge(self) -> None:
         if self.before.live:
