@@ -114,7 +114,7 @@ def roll_back(
             back = f"{name}: what was being deployed is undone, and {live.release} serves"
             return None, [*said, *_say(host, f"{back}; run this again to go further back")]
         target, lines = _back_from(host, live, steps, sha)
-        said += [*lines, *_stand_ready(host, request, (ROUTE, LEFTOVER))]
+        said += [*lines, *_stand_ready(host, request, (ROUTE, LEFTOVER), spared=(LEFTOVER,))]
         target = startable(host, target, live)
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
 
@@ -192,9 +192,9 @@ def _tend(host: Host, name: str) -> list[str]:
     return _say(host, *told(tend(host, name)))
 
 
-def _stand_ready(host: Host, request: Request, parts: tuple[str, ...]) -> list[str]:
+def _stand_ready(host: Host, request: Request, parts: tuple[str, ...], *, spared: tuple[str, ...] = ()) -> list[str]:
     # Never CHANGE: a database that runs is not replaced in passing. That is converge's, where the plan is read first.
-    return _say(host, *stand_ready(host, request.wanted, request.secrets, parts))
+    return _say(host, *stand_ready(host, request.wanted, request.secrets, parts, spared))
 
 
 def _say(host: Host, *lines: str) -> list[str]:

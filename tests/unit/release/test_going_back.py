@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from plugins.module_utils import release, transaction
+from plugins.module_utils import release, transaction, unit
 from plugins.module_utils import tend as tending
+from plugins.module_utils.converge import Wish, converge
 from plugins.module_utils.gateway.edge import EdgeApi
+from plugins.module_utils.gateway.host_state import Busy
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.smoke import SmokeResult
 from plugins.module_utils.release import deploy, roll_back
 from plugins.module_utils.transaction import Transaction
 from tests.property.release_parts import NEW, OLD, STACK, EdgeHost, host_with_a_release, request, served, simulated_edge
+from tests.property.simulated_engine import SimulatedEngine
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -194,3 +201,76 @@ def test_a_release_that_was_taken_back_is_gone_back_to_by_its_name_with_a_warnin
     assert receipt
     assert served(host) == OLD
     assert any(line == f"  warning: {OLD} was taken back here before: history does not say why" for line in said)
+
+
+# -- what stands in the way, and need not ------------------------------------------------------------------------------
+
+
+def test_a_container_that_cannot_be_removed_does_not_stop_a_rollback(host: EdgeHost) -> None:
+    engine = cast(SimulatedEngine, host.engine)
+    left = replace(next(one for one in engine.found.values() if one.number == 2), name="left-over", number=3)
+    engine.found[left.name] = left
+    host.state.add_record(replace(host.state.record(STACK, 2), number=3, release="sha-3333333"))
+    stop = engine.stop
+
+    def refuse(name: str, grace_s: int | None = None) -> None:
+        if name == left.name:
+            raise OpsError("device or resource busy", where=f"container {name}")
+        stop(name, grace_s)
+
+    engine.stop = refuse  # type: ignore[method-assign]
+    receipt, said = roll_back(host, request(host))
+    assert receipt
+    assert served(host) == OLD
+    assert any("warning: container left-over: device or resource busy" in line for line in said)
+
+
+HOLDER = """
+import fcntl, os, signal, sys, time
+if sys.argv[3] == "deaf":
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+with open(sys.argv[1], "a+") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.truncate(0)
+    lock.write(f"{sys.argv[2]}, pid {os.getpid()} (root), since now")
+    lock.flush()
+    print("held", flush=True)
+    time.sleep(float(sys.argv[4]))
+"""
+
+
+@contextmanager
+def held_by_another(host: EdgeHost, what: str, ears: str, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    argv = [sys.executable, "-c", HOLDER, str(host.state.run / f"{STACK}.lock"), what, ears, str(seconds)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+@pytest.mark.parametrize("what", ["the end of what a switch left for a time", "mending of the deploy that was cut off"])
+def test_what_the_host_does_by_itself_is_waited_for(host: EdgeHost, what: str) -> None:
+    assert what[:12] in Path(unit.__file__).read_text(), "that is what the unit calls it"
+    with held_by_another(host, what, "deaf", 0.5):
+        receipt, _ = roll_back(host, request(host))
+    assert receipt
+
+
+def test_a_holder_that_does_not_hear_is_not_killed(host: EdgeHost) -> None:
+    cut = Transaction(host, host.state.record(STACK, 2), action="deploy")
+    host.state.begin(cut.begun)
+    with held_by_another(host, "converge", "hears nothing", 30) as holder:
+        with pytest.raises(Busy, match="converge"):
+            roll_back(host, request(host))
+        assert holder.poll() is None, "it would have died of the signal"
+
+
+def test_a_convergence_hears_the_signal_and_goes_on() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    try:
+        with host_with_a_release() as (host, _):
+            converge(host, Wish())
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR1, before)
