@@ -99,9 +99,9 @@ def roll_back(
         return None, _say(host, f"{name} is at {live.release} already")
     under_way = host.state.begun(name)
     if rehearse:
-        target, said = _back_from(host, live, steps, sha)
         if _goes_no_further(host, under_way, sha):
-            said += _say(host, f"{name}: a deploy goes on or was cut off; it is undone first, and that is all then")
+            return None, _say(host, f"{name}: a deploy goes on or was cut off; where it died it is undone, and no more")
+        target, said = _back_from(host, live, steps, sha)
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
     with locked_soon(host, name, f"rollback of {live.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.

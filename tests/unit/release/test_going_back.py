@@ -104,7 +104,7 @@ def test_what_could_not_be_put_right_stops_a_rollback_where_the_edge_does_not_an
 def test_a_rollback_that_comes_upon_a_deploy_that_died_undoes_it_and_goes_no_further(host: EdgeHost) -> None:
     cut_off(host)
     _, rehearsed = roll_back(host, request(host), rehearse=True)
-    assert "a deploy goes on or was cut off; it is undone first, and that is all then" in rehearsed[-1]
+    assert rehearsed == ["shop: a deploy goes on or was cut off; where it died it is undone, and no more"]
     receipt, said = roll_back(host, request(host))
     assert receipt is None
     assert said == [
