@@ -291,20 +291,25 @@ def new_release(
     )
 
 
-def stand_ready(host: Host, wanted: WantedStack, values: Mapping[str, str], parts: Collection[str]) -> list[str]:
+def stand_ready(
+    host: Host, wanted: WantedStack, values: Mapping[str, str], parts: Collection[str], spared: Collection[str] = ()
+) -> list[str]:
     """Bring some parts of one stack to what is declared, before a release or a rollback; returns what was done.
 
     The live release's own containers are not looked at: an unhealthy one must not stand in the way of its cure.
-    Raises OpsError when a step fails.
+    Raises OpsError when a step fails, unless it is of a ``spared`` part: that is told as a warning.
     """
     name = wanted.stack.name
     planned = plan_stacks([replace(wanted, baseline="")], observe(host, [name]), host.environment)
     steps = planned.only(parts)
-    if error := failure(Apply(host, {name: values}).run(steps)):
+    outcome = Apply(host, {name: values}).run(steps)
+    excused = {step.id for step in steps.steps if step.part in spared}
+    warnings = [f"  warning: {outcome.failed.pop(one)}" for one in sorted(excused & outcome.failed.keys())]
+    if error := failure(outcome):
         raise error
     if ACCESSORY in parts and not planned.only([CHANGE]).steps:
         note_applied(host, wanted)  # what was added is as declared, and so is all the rest
-    return [str(step) for step in steps.steps]
+    return [*(str(step) for step in steps.steps if step.id in outcome.done), *warnings]
 
 
 def note_applied(host: Host, wanted: WantedStack) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .apply import Apply, Outcome, failure, note_applied, observe
 from .gateway.host_state import seconds_since
 from .hands import Host, wanted_from
+from .hurry import deaf
 from .model.errors import OpsError
 from .model.host import Observed, WantedStack
 from .model.stack import parse_tree
@@ -70,13 +71,17 @@ def converge(host: Host, wish: Wish) -> Result:
     with ExitStack() as held:
         for name in wish.changes(host.state.stacks()):
             held.enter_context(host.state.locked(name, "converge"))
-        tended = _tend(host, wish.changes(host.state.stacks()))
+        deaf()  # who wants to go back may ask a release that is finished here to hurry: that must not kill us
+        tended, stuck = _tend(host, wish.changes(host.state.stacks()))
         wanted, _, planned = _plan(host, wish)
         outcome = Apply(host, wish.secrets).run(planned)
+        # What could not be put right may have waited for just what the plan mended, the edge above all.
+        again, stuck = _tend(host, list(stuck))
         _remember(host, wanted, planned, outcome)
-    result = _done(planned, outcome, began)
-    lines = [*tended, *result["display"]]
-    return {**result, "changed": result["changed"] or bool(tended), "display": lines} if tended else result
+    result = _done(planned, outcome, began, stuck)
+    if lines := [*tended, *again]:
+        result |= {"changed": True, "display": [*lines, *result["display"]]}
+    return result
 
 
 def _cut_off(host: Host, names: Sequence[str]) -> list[str]:
@@ -85,15 +90,22 @@ def _cut_off(host: Host, names: Sequence[str]) -> list[str]:
     return [f"{begun.stack}: a {begun.action} goes on or was cut off; {then}" for begun in found]
 
 
-def _tend(host: Host, names: Sequence[str]) -> list[str]:
-    """Bring to rest what transactions that died left of these stacks; what was done."""
+def _tend(host: Host, names: Sequence[str]) -> tuple[list[str], dict[str, OpsError]]:
+    """Bring to rest what transactions that died left of these stacks; what was done, and what could not be."""
     left = [name for name in names if host.state.begun(name)]
+    lines: list[str] = []
+    stuck: dict[str, OpsError] = {}
     if not left:
-        return []
+        return lines, stuck
     # Loaded here: nearly every convergence comes upon nothing, and is over before this would be.
     from .tend import tend, told  # noqa: PLC0415
 
-    return [line for name in left for line in told(tend(host, name))]
+    for name in left:
+        try:
+            lines += told(tend(host, name))
+        except OpsError as error:  # a reason to go on: this run may be what mends it
+            stuck[name] = error
+    return lines, stuck
 
 
 def drift(host: Host, names: Sequence[str]) -> Result:
@@ -187,10 +199,10 @@ def _told(planned: Plan) -> Result:
     }
 
 
-def _done(planned: Plan, outcome: Outcome, began: float) -> Result:
+def _done(planned: Plan, outcome: Outcome, began: float, stuck: Mapping[str, OpsError] | None = None) -> Result:
     result = _told(planned)
     result["report"] |= {"done": outcome.done, "left": outcome.left, "seconds": seconds_since(began)}
-    if error := failure(outcome):
+    if error := failure(replace(outcome, failed={**outcome.failed, **(stuck or {})})):
         left = [f"left: {name}" for name in outcome.left]
         result |= {"msg": str(error), "error": error.as_dict()}
         result["display"] = [*result["display"], *left]

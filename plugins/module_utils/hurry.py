@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 SIGNAL = signal.SIGUSR1
 PATIENCE_S = 10.0
+HOUSEKEEPING_S = 90.0  # a standby may take its whole grace to stop
+# What the lock of one says that ends or mends something by itself.
+HOUSEKEEPING = ("the end of what a switch left for a time", "mending of the ")
 _ASK_EVERY_S = 0.1
 
 
@@ -62,26 +66,47 @@ def _hear(_number: int, _frame: FrameType | None) -> None:
 def locked_soon(host: Host, stack: str, what: str) -> Iterator[None]:
     """The stack's lock; whoever holds it and has its release live already is asked to let go.
 
+    What the host does by itself is waited for: nobody is there who could be told to end it, and it ends soon.
     Raises Busy at once when the holder has more to do than to tidy up.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    began, told = time.monotonic(), False
     with ExitStack() as held:
         while True:
             try:
                 held.enter_context(host.state.locked(stack, what))
                 break
             except Busy as busy:
-                if not _asked(host, stack, str(busy)) or time.monotonic() > deadline:
+                holder = str(busy)
+                patience = HOUSEKEEPING_S if any(one in holder for one in HOUSEKEEPING) else 0.0
+                if _asked(host, stack, holder):
+                    patience = max(patience, PATIENCE_S)
+                if time.monotonic() - began >= patience:
                     raise
+                if patience == HOUSEKEEPING_S and not told:
+                    told = True
+                    host.told({"say": f"{stack}: waiting for what the host does by itself: {busy.what}"})
                 time.sleep(_ASK_EVERY_S)  # the kernel's lock says by itself when it is free
         yield
 
 
 def _asked(host: Host, stack: str, holder: str) -> bool:
-    """Whether the holder was asked: one that only tidies up, by what is written down of it."""
+    """Whether the holder was asked: one that only tidies up, by what is written down of it, and hears the signal.
+
+    The same lock is held by programs that know nothing of the signal, and would die of it.
+    """
     begun, pid = host.state.begun(stack), re.search(r"pid (\d+)", holder)
-    if pid is None or begun is None or host.state.state(stack).live != begun.number:
+    if pid is None or begun is None or host.state.state(stack).live != begun.number or not _hears(int(pid[1])):
         return False
     with suppress(ProcessLookupError):
         os.kill(int(pid[1]), SIGNAL)
     return True
+
+
+def _hears(pid: int) -> bool:
+    """Whether a process catches or ignores the signal, by what the kernel says (proc_pid_status(5), SigIgn, SigCgt)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return False
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (SIGNAL - 1) & 1 for mask in masks)

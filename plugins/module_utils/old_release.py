@@ -13,6 +13,7 @@ from .edge_config import edge_config
 from .gateway.host_state import seconds_since
 from .hands import READY_LIMIT_S, Host
 from .model.database import STOP_FIRST
+from .model.errors import OpsError
 from .model.receipt import Receipt
 from .model.release import Release, StackState
 from .model.stack import parse_tree
@@ -20,6 +21,7 @@ from .model.switching import STOPPED
 from .pruning import prune_images
 from .traffic import TrafficWatch
 
+STOP_OLD = "stop the old release first"
 WatchMaker = Callable[[], TrafficWatch | None]
 NamedStep = Callable[[str], AbstractContextManager[None]]
 
@@ -45,6 +47,7 @@ class OldRelease:
         self._step = step
         self._traffic: TrafficWatch | None = None
         self._open_before = 0  # connections in it when it got notice
+        self.was_stopped = False  # for want of room, or maybe, by a process that died
         self._stopped_at = 0.0  # when it was stopped for want of room, by the monotonic clock
 
     @property
@@ -90,7 +93,8 @@ class OldRelease:
         if see_room(self.host, self.release, self.stack, old, self.receipt.action, self.receipt.warnings.append):
             self.watch_traffic()
             self._stopped_at = time.monotonic()
-            with self._step("stop the old release first"):
+            self.was_stopped = True
+            with self._step(STOP_OLD):
                 self.host.runtime.stand_by(self._record(self.number), STOPPED)
 
     def tell_downtime(self) -> None:
@@ -101,12 +105,22 @@ class OldRelease:
             self.receipt.warnings.append(f"{why}: nobody was served for {self.receipt.downtime_s:.1f} s")
 
     def start_again(self) -> None:
-        """For an undoing: where it may have been stopped first. One that runs is left as it is."""
+        """For an undoing: where it was stopped first, or does not run. One that runs is left as it is, healthy or not.
+
+        That it is not healthy again is told and no reason not to lead visitors to it: it is what they had before.
+        """
         database = self.stack.ops.database
-        if self.is_there and database and database.when_short == STOP_FIRST:
-            self.host.runtime.start(self._record(self.number))
-            self.host.runtime.wait_ready(self._record(self.number), READY_LIMIT_S)
-            self.tell_downtime()
+        if not (self.is_there and database and database.when_short == STOP_FIRST):
+            return
+        old = self._record(self.number)
+        if not self.was_stopped and self.host.runtime.is_up(old):
+            return
+        self.host.runtime.start(old)
+        try:
+            self.host.runtime.wait_ready(old, READY_LIMIT_S)
+        except OpsError as error:
+            self.receipt.warnings.append(f"release {old.number} was started again and is not healthy yet: {error.what}")
+        self.tell_downtime()
 
     # -- traffic while it is switched ----------------------------------------------------------------------------------
 

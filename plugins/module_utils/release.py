@@ -11,6 +11,7 @@ from .gateway.engine import TaskResult
 from .gateway.host_state import now
 from .hands import Host, wanted_from
 from .hurry import locked_soon
+from .model.begun import Begun
 from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
@@ -20,7 +21,7 @@ from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
-from .tend import tend, told
+from .tend import tend, tend_to_go_back, told
 from .transaction import Transaction
 from .vouching import vouch, vouches
 
@@ -96,20 +97,24 @@ def roll_back(
         raise OpsError(f"stack '{name}' has no release here", do="deploy one first")
     if sha and live.release.startswith(sha):
         return None, _say(host, f"{name} is at {live.release} already")
-    target = _earlier(host, name, steps, sha)
-    warm = host.runtime.is_up(target)
-    how = f"release {target.number}, {'warm' if warm else 'to be started'}"
-    said = _say(host, f"{name}: {live.release} -> {target.release} ({how})")
+    under_way = host.state.begun(name)
     if rehearse:
+        if _goes_no_further(host, under_way, sha):
+            return None, _say(host, f"{name}: a deploy goes on or was cut off; where it died it is undone, and no more")
+        target, said = _back_from(host, live, steps, sha)
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
-    with locked_soon(host, name, f"rollback to {target.release} by {request.by}"):
+    with locked_soon(host, name, f"rollback of {live.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
-        said += _tend(host, name)
-        said += _stand_ready(host, request, (ROUTE, LEFTOVER))
+        said = _say(host, *tend_to_go_back(host, name))
         if _live(host, name) != live:
             raise OpsError(
                 f"another release of '{name}' went live in the meantime", do="look at status.yml, then decide again"
             )
+        if _goes_no_further(host, under_way, sha):
+            back = f"{name}: what was being deployed is undone, and {live.release} serves"
+            return None, [*said, *_say(host, f"{back}; run this again to go further back")]
+        target, lines = _back_from(host, live, steps, sha)
+        said += [*lines, *_stand_ready(host, request, (ROUTE, LEFTOVER), spared=(LEFTOVER,))]
         target = startable(host, target, live)
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
 
@@ -126,9 +131,23 @@ def startable(host: Host, target: Release, live: Release) -> Release:
     return found
 
 
-def _earlier(host: Host, name: str, steps: int, sha: str) -> Release:
+def _back_from(host: Host, live: Release, steps: int, sha: str) -> tuple[Release, list[str]]:
+    """What the live release is left for, and what is said to that."""
+    name = live.stack
     state, history = host.state.state(name), host.state.history(name)
-    return rollback_target(host.state.records(name), state, history, steps=steps, release=sha)
+    target = rollback_target(host.state.records(name), state, history, steps=steps, release=sha)
+    how = f"release {target.number}, {'warm' if host.runtime.is_up(target) else 'to be started'}"
+    said = [f"{name}: {live.release} -> {target.release} ({how})"]
+    if target.number in state.bad:
+        said.append(f"  warning: {target.release} was taken back here before: {why_bad(history, target.number)}")
+    return target, _say(host, *said)
+
+
+def _goes_no_further(host: Host, under_way: Begun | None, sha: str) -> bool:
+    """Whether a rollback that names no release came upon a deploy that has not gone live: it is left by undoing it."""
+    if under_way is None or sha or under_way.action != "deploy":
+        return False
+    return host.state.state(under_way.stack).live != under_way.number
 
 
 def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -> tuple[TaskResult | None, list[str]]:
@@ -173,9 +192,9 @@ def _tend(host: Host, name: str) -> list[str]:
     return _say(host, *told(tend(host, name)))
 
 
-def _stand_ready(host: Host, request: Request, parts: tuple[str, ...]) -> list[str]:
+def _stand_ready(host: Host, request: Request, parts: tuple[str, ...], *, spared: tuple[str, ...] = ()) -> list[str]:
     # Never CHANGE: a database that runs is not replaced in passing. That is converge's, where the plan is read first.
-    return _say(host, *stand_ready(host, request.wanted, request.secrets, parts))
+    return _say(host, *stand_ready(host, request.wanted, request.secrets, parts, spared))
 
 
 def _say(host: Host, *lines: str) -> list[str]:

@@ -10,8 +10,9 @@ from .gateway.host_state import now, utc
 from .hands import LIVE_LIMIT_S, Host
 from .model.errors import OpsError
 from .model.receipt import DONE, Receipt
+from .old_release import STOP_OLD
 from .plan.edge_assets import without_old_assets
-from .transaction import Transaction
+from .transaction import SWITCH, Transaction
 
 
 def tend(host: Host, stack: str, cause: str = "") -> Receipt | None:
@@ -26,6 +27,32 @@ def tend(host: Host, stack: str, cause: str = "") -> Receipt | None:
     return Settlement(host, host.state.record(stack, begun.number), begun=begun).settle(cause)
 
 
+def tend_to_go_back(host: Host, stack: str) -> list[str]:
+    """The same for who wants to go back; what was done, in words.
+
+    What could not be put right is told and no more, where state and edge agree on what is live: one can go back from
+    that. Raises Undone where they do not.
+    """
+    try:
+        return told(tend(host, stack))
+    except OpsError as error:
+        begun = host.state.begun(stack)
+        if begun is None or not _serves_as_recorded(host, stack):
+            raise
+        return [f"{stack}: not all that the {begun.action} before left could be put right, and it goes on: {error}"]
+
+
+def _serves_as_recorded(host: Host, stack: str) -> bool:
+    try:
+        live, placed = host.state.state(stack).live, host.files.all().get(stack, {})
+        if not live or without_old_assets(placed) != edge_config(host, host.state.record(stack, live)):
+            return False
+        host.edge_api().wait_live(placed, LIVE_LIMIT_S)
+    except OpsError:
+        return False
+    return True
+
+
 def told(receipt: Receipt | None) -> list[str]:
     """What was left behind and what became of it, for the person whose run came upon it."""
     if receipt is None:
@@ -36,6 +63,8 @@ def told(receipt: Receipt | None) -> list[str]:
 
 class Settlement(Transaction):
     """A transaction whose process died."""
+
+    _told_to_switch = False  # whether the edge may lead to the candidate, whatever its file says by now
 
     def settle(self, known: str = "") -> Receipt:
         """Finish what a process that died had begun, when its release is recorded as live already; else undo it.
@@ -63,6 +92,8 @@ class Settlement(Transaction):
         failed = ""
         for entry in self.host.state.journaled(self.release.stack, self.begun.id):
             step, event = entry.get("step", ""), entry.get("event", "")
+            self._told_to_switch |= step == SWITCH
+            self.old.was_stopped |= step == STOP_OLD
             if event == "done" and "seconds" in entry:
                 self.receipt.steps[step] = entry["seconds"]
                 self.receipt.smoke = entry.get("smoke", self.receipt.smoke)
@@ -72,7 +103,12 @@ class Settlement(Transaction):
         return failed
 
     def _has_moved(self) -> bool:
-        """Whether the edge's file is another than that of the release that was live before."""
+        """Whether the edge may lead to the candidate: it was told to, or its file is not that of who was live before.
+
+        An undoing that put the file back and did not see the edge follow has not returned the edge.
+        """
+        if self._told_to_switch:
+            return True
         placed = self.host.files.all().get(self.release.stack)
         if placed is None or not self.before.live:
             return placed is not None or bool(self.before.live)

@@ -14,7 +14,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .connection_budget import ROLL_BACK
 from .edge_config import edge_config
+from .ending import end_for_another, is_told, tell_end
 from .gateway.dialling import Target
 from .gateway.host_state import now, seconds_since
 from .gateway.http_probe import ask, probe_until
@@ -36,6 +38,7 @@ from .smoke import run_smoke
 from .watching import Watching
 
 IN_A_ROW = 3
+SWITCH = "switch the edge"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class Transaction:
         fails later, in draining and tidying up, is told in the receipt: it is no reason to take a good release back.
         """
         began = time.monotonic()
+        if said := end_for_another(self.host, self.begun):
+            self.receipt.warnings.append(said)
         self.host.state.begin(self.begun)
         moved = False
         try:
@@ -129,12 +134,9 @@ class Transaction:
         """Tell how it ended. What cannot be written down now stays begun, so that it is told when it can be."""
         self.receipt.seconds = seconds
         try:
-            self._journal("end", self.receipt.outcome or "died")
-            if not self._is_told():
-                said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
-                condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
-                event = {**self.receipt.as_dict(), **said, **condemned}
-                self.receipt.warnings += self.host.tell(self.release, event)
+            if self.receipt.outcome != STUCK or not is_told(self.host, self.begun, (STUCK,)):
+                self._journal("end", self.receipt.outcome or "died")
+            tell_end(self.host, self.release, self.begun, self.receipt)
             if self.receipt.outcome != STUCK:
                 self.host.files.forget_kept(self.release.stack)
                 self.host.state.ended(self.release.stack)
@@ -148,11 +150,6 @@ class Transaction:
         """
         self._smoke(self.probes.as_visitor)
         return self.receipt.smoke
-
-    def _is_told(self) -> bool:
-        """Whether history has the end of it already: we may have died between that and saying so."""
-        told = self.host.state.history(self.release.stack)[-5:]
-        return any(e.get("transaction") == self.begun.id and e.get("outcome") in (DONE, UNDONE) for e in told)
 
     # -- the steps, in their order -------------------------------------------------------------------------------------
 
@@ -171,7 +168,7 @@ class Transaction:
         """What moves traffic: a failure returns the edge first."""
         return [
             Step("check the edge's configuration", self._check_the_config),
-            Step("switch the edge", self._switch_the_edge),
+            Step(SWITCH, self._switch_the_edge),
             Step("confirm through the edge", self._confirm, blames=True),
             Step("smoke through the edge", lambda: self._smoke(self.probes.as_visitor), blames=True),
         ]
@@ -207,6 +204,10 @@ class Transaction:
                 self.receipt.warnings.append(str(error))
                 if isinstance(error, Hurried):
                     return
+
+    @property
+    def _goes_back(self) -> bool:
+        return self.begun.action == ROLL_BACK
 
     def _needs_room(self) -> bool:
         return self.stack.ops.database is not None and not self.begun.was_present
@@ -268,8 +269,11 @@ class Transaction:
     def _undo(self, *, moved: bool, bad: bool) -> None:
         """Traffic first, then the candidate; words last, since a full disk must not stand in the way of either.
 
-        Only where the candidate is recorded as live, that is taken back before its containers are.
+        Only where the candidate is recorded as live, that is taken back before its containers are. A candidate that
+        cannot be removed is told: nobody is led to it, and whoever converges the host next removes it.
         """
+        if not moved:  # what it takes of the database may be what the old one waits for
+            self._remove_the_candidate(moved=False)
         self.old.start_again()
         if moved:
             began = time.monotonic()
@@ -278,17 +282,28 @@ class Transaction:
             self._journal_undone("return the edge")
         if self._now().live != self.before.live:
             self._set_state(replace(self._now(), live=self.before.live, standby=self.before.standby))
-        if self.release.number not in (self.before.live, self.before.standby) and not self.begun.was_present:
-            began = time.monotonic()
+        if moved:
+            self._remove_the_candidate(moved=True)
+        # A rollback says nothing against what it led to: that was good when it was left, and may be all there is.
+        if bad and not self._goes_back:
+            self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
+
+    def _remove_the_candidate(self, *, moved: bool) -> None:
+        if self.release.number in (self.before.live, self.before.standby) or self.begun.was_present:
+            return
+        began = time.monotonic()
+        try:
             if moved:
                 with suppress(OpsError):  # those whom it serves still are a reason to wait, not to keep it
                     self.host.runtime.drain(self.release, self.stack.ops.drain_limit)
             words = self.host.runtime.last_words(self.release)
             self.host.runtime.discard(self.release)
+        except OpsError as error:
+            left = f"release {self.release.number} could not be removed, and nobody is led to it: {error}"
+            self.receipt.warnings.append(f"{left}; converge.yml removes it")
+        else:
             self.receipt.steps["remove the candidate"] = seconds_since(began)
             self._journal_undone("remove the candidate", output=words)
-        if bad:
-            self._set_state(replace(self._now(), bad=tuple(dict.fromkeys((*self.before.bad, self.release.number)))))
 
     def _return_the_edge(self) -> None:
         if self.before.live:
@@ -328,8 +343,12 @@ class Transaction:
         self.receipt.smoke = tally(results)
         failed = [result for result in results if not result.passed]
         if failed:
+            said = f"smoke tests {tally(results)}: {'; '.join(_told(result) for result in failed)}"
+            if self._goes_back:  # no reason to stay with what is left because it does more harm
+                self.receipt.warnings.append(said)
+                return
             raise OpsError(
-                f"smoke tests {tally(results)}: {'; '.join(_told(result) for result in failed)}",
+                said,
                 where=f"{self.release.stack} {self.release.release}",
                 do="nothing is lost: the old release serves; mend the release and deploy again",
             )

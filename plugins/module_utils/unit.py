@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .gateway.host_state import HostState, now, utc
+from .gateway.reserve import renew
 from .gateway.told import Told, clear_requests
 from .hurry import deaf
 from .model.begun import Begun
@@ -117,6 +118,7 @@ def _tend(stack: str = "", transaction: str = "") -> int:
         return _put_right(stack, told)
     clear_requests()
     state = HostState()
+    renew(state.root)
     return max([0, *[_tend_one(state, name) for name in state.stacks()]])
 
 

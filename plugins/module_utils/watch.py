@@ -16,7 +16,7 @@ from .model.stack import Stack, parse_tree
 from .plan.edge import router_name
 from .plan.watch import WINDOW_S, Reading, counted, judge
 from .release import startable
-from .tend import tend
+from .tend import tend_to_go_back
 from .transaction import Transaction
 
 EVERY_S = 2.0
@@ -87,7 +87,8 @@ class Watch:
 
     def _roll_back(self, reason: str) -> Receipt | None:
         name = self.watched.stack
-        tend(self.host, name)
+        for line in tend_to_go_back(self.host, name):
+            self.say(line)
         if self.host.state.state(name).live != self.watched.number:
             return None
         live = self.host.state.record(name, self.watched.number)

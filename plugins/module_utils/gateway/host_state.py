@@ -26,9 +26,14 @@ from ..model.begun import Begun, Watched, begun_from, watched_from
 from ..model.container import canonical, config_mark
 from ..model.errors import OpsError
 from ..model.release import Release, StackState, release_from, state_from
+from .reserve import renew, with_reserve
 
 ROOT = Path("/var/lib/seisei")
 RUN = Path("/run/seisei")
+FREE_IT = (
+    "free some of the disk with 'journalctl --vacuum-size=100M', then run again; never with 'docker system prune', "
+    "which takes away what a rollback goes back to"
+)
 _BEGUN, _WATCHED = "transaction.json", "watch.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LOCK = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -45,10 +50,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OpsError(
             f"cannot be written: {error.strerror or error}",
             where=str(path),
-            do="free or repair the disk, then run again",
+            do=FREE_IT if full else "repair the disk, then run again",
         ) from error
 
 
@@ -196,7 +202,7 @@ class HostState:
         path = self._stack(release.stack) / "records" / f"{release.number}.json"
         if path.exists():
             raise OpsError(f"release {release.number} of '{release.stack}' is already recorded", where=str(path))
-        write_file(path, json.dumps(release.as_dict(), ensure_ascii=False))
+        with_reserve(self.root, lambda: write_file(path, json.dumps(release.as_dict(), ensure_ascii=False)))
         self.set_state(release.stack, replace(self.state(release.stack), last=release.number))
 
     def journal(self, stack: str, entry: Mapping[str, Any]) -> None:
@@ -223,8 +229,9 @@ class HostState:
     # -- what is under way ---------------------------------------------------------------------------------------------
 
     def begin(self, begun: Begun) -> None:
-        """Write down what is about to be done, before it is; synced."""
-        write_file(self._stack(begun.stack) / _BEGUN, json.dumps(begun.as_dict(), ensure_ascii=False))
+        """Write down what is about to be done, before it is; synced. On a full disk the reserve is spent for it."""
+        path, text = self._stack(begun.stack) / _BEGUN, json.dumps(begun.as_dict(), ensure_ascii=False)
+        with_reserve(self.root, lambda: write_file(path, text), ahead=True)
 
     def begun(self, stack: str) -> Begun | None:
         """The transaction that has not told its end, or None."""
@@ -232,8 +239,9 @@ class HostState:
         return None if found is None else begun_from(found)
 
     def ended(self, stack: str) -> None:
-        """The transaction has told its end."""
+        """The transaction has told its end; the reserve is kept back again, where there is room."""
         self._take_away(self._stack(stack) / _BEGUN)
+        renew(self.root)
 
     def watch(self, watched: Watched) -> None:
         """Write down which release is watched; it takes the place of the one before."""

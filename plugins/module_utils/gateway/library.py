@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..model.errors import OpsError
 from .host_state import ROOT, writing
+from .reserve import with_reserve
 
 LIBRARY = ROOT / "lib"
 CURRENT = "current"
@@ -45,6 +46,12 @@ def keep(archive: Path, folder: Path = LIBRARY, in_use: Collection[str] = ()) ->
     if f"{_PROGRAM_FILE}.py" not in sources:
         raise OpsError("this archive has not the program in it that goes on without a controller", where=str(archive))
     kept = folder / f"{_mark(sources)}.zip"
+    with_reserve(folder.parent, lambda: _keep(kept, sources, in_use))
+    return kept
+
+
+def _keep(kept: Path, sources: dict[str, bytes], in_use: Collection[str]) -> None:
+    folder = kept.parent
     with writing(kept):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if kept.exists():
@@ -53,7 +60,6 @@ def keep(archive: Path, folder: Path = LIBRARY, in_use: Collection[str] = ()) ->
             _write_synced(kept, _packed(sources))
         _lead(folder / CURRENT, kept.name)
         _prune(folder, {kept.name, *in_use})
-    return kept
 
 
 def _sources(archive: Path) -> dict[str, bytes]:
@@ -81,11 +87,15 @@ def _packed(sources: dict[str, bytes]) -> bytes:
 
 def _write_synced(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.rename(path)
+    try:
+        with partial.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.rename(path)
+    except OSError:  # on a full disk half an archive must not take what is left
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _lead(link: Path, name: str) -> None:

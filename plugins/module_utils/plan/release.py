@@ -39,16 +39,18 @@ def rollback_target(
     """The release to return to: ``steps`` good releases before the live one, or the newest one at a sha.
 
     Bad releases (undone after their switch), those that never took traffic, and what a rollback left are passed
-    over: going back never leads to what somebody went back from.
+    over: going back never leads to what somebody went back from. A release that is named may be a bad one, where no
+    good one is so called: whoever names it may know better than the machine that judged it.
     Raises OpsError when there is none, naming those there are.
     """
     origins = {r.number: r.origin for r in records}
     live = origins.get(state.live, state.live)
-    good = [r for r in records if r.number in was_live(history) - set(state.bad) and r.origin != live]
+    served = [r for r in records if r.number in was_live(history) and r.origin != live]
+    good = [r for r in served if r.number not in state.bad]
     if release:
-        found = [r for r in good if r.release.startswith(release)]
-        if found:
-            return found[-1]
+        for found in (good, served):
+            if named := [r for r in found if r.release.startswith(release)]:
+                return named[-1]
     else:
         path = trail(history, origins)
         before = path[: path.index(live)] if live in path else path

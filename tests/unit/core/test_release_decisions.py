@@ -53,6 +53,8 @@ def done(*numbers: int) -> list[dict[str, Any]]:
         (4, (), done(1, 2, 3, 1, 3, 4), {}, 3),  # a release that was taken up again is on the way again
         (2, (), done(1, 2, 3, 2), {"release": "sha-0000003"}, 3),
         (5, (), done(1, 2, 3, 5), {"release": "sha-0000001"}, 1),
+        (3, (2,), done(1, 2, 3), {"release": "sha-0000002"}, 2),  # bad, and named all the same
+        (4, (5,), done(1, 2, 4, 5), {"release": "sha-0000002"}, 2),  # a good one so called comes first
         (4, (), done(1, 2, 4, 5), {"release": "sha-0000002"}, 5),  # the newest at that commit
         (3, (), done(1, 2, 3), {"release": "sha-000000"}, 2),
     ],
@@ -71,7 +73,7 @@ def test_where_a_rollback_leads(
         (3, (), done(1, 2, 3), {"steps": 3}, "there is no good release 3 steps back; there are: sha-0000002"),
         (3, (), done(1, 2, 3), {"steps": 0}, "there is no good release 0 steps back"),
         (3, (), done(1, 2, 3), {"steps": -1}, "there is no good release -1 steps back"),
-        (3, (2,), done(1, 2, 3), {"release": "sha-0000002"}, "there is no good release at sha-0000002"),
+        (3, (4,), done(1, 2, 3), {"release": "sha-0000004"}, "there is no good release at sha-0000004"),
         (2, (), done(1, 2), {"release": "sha-0000003"}, "there are: sha-0000001 (release 1)"),
     ],
 )

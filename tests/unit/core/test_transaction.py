@@ -3,162 +3,44 @@
 The stack has no routes, so no edge has to answer; that the edge is switched and returned is tested in the lab.
 """
 
-# ruff: noqa: ARG002 - what a runtime is asked is given by its interface
 from __future__ import annotations
 
 import errno
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from plugins.module_utils import old_release
-from plugins.module_utils.gateway.edge import EdgeFiles
-from plugins.module_utils.gateway.engine import Engine, TaskResult
-from plugins.module_utils.gateway.host_secrets import HostSecrets
-from plugins.module_utils.gateway.host_state import Busy, HostState
+from plugins.module_utils.gateway.host_state import Busy
 from plugins.module_utils.gateway.sockets import DrainResult
 from plugins.module_utils.hands import Host
 from plugins.module_utils.hurry import deaf, locked_soon
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.receipt import Receipt
 from plugins.module_utils.model.release import Release, StackState
-from plugins.module_utils.model.switching import Notice
 from plugins.module_utils.transaction import Transaction
+from tests.unit.core.transaction_parts import (
+    LoopbackHost,
+    SimulatedRuntime,
+    deploy,
+    host_in,
+    last_event,
+    release,
+    runtime_of,
+    with_ops,
+)
 
-TREE = {
-    "name": "job",
-    "services": {"web": {"image": "r/job:${RELEASE}", "healthcheck": {"disable": True}}},
-    "x-ops": {"releases": ["web"]},
-}
 Interrupt = OpsError | OSError | KeyboardInterrupt
-
-
-@dataclass
-class SimulatedRuntime:
-    """Releases that run in a dictionary; ``breaks`` maps a step to what it raises."""
-
-    running: dict[int, bool] = field(default_factory=dict)
-    breaks: dict[str, BaseException] = field(default_factory=dict)
-    noticed: list[int] = field(default_factory=list)
-    open_in: dict[int, int] = field(default_factory=dict)
-    put: dict[int, str] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    said: str = ""
-
-    def _reach(self, step: str) -> None:
-        if step in self.breaks:
-            raise self.breaks[step]
-
-    def fetch(self, release: Release) -> None:
-        self._reach("fetch")
-
-    def start(self, release: Release) -> None:
-        self.running[release.number] = True
-        self._reach("start")
-
-    def wait_ready(self, release: Release, limit_s: float) -> float:
-        self._reach("wait_ready")
-        return 0.0
-
-    def addresses(self, release: Release) -> Mapping[str, str]:
-        self._reach("addresses")
-        return {}
-
-    def probe_address(self, release: Release, service: str) -> str:
-        return "127.0.0.1"
-
-    def drain(self, release: Release, limit_s: float) -> DrainResult:
-        self._reach("drain")
-        return DrainResult(limit_s, self.open_in.get(release.number, 0), self.open_in.get(release.number, 0))
-
-    def give_notice(self, release: Release, notice: Notice) -> None:
-        self._reach("give_notice")
-        self.noticed.append(release.number)
-
-    def stand_by(self, release: Release, how: str) -> None:
-        self.running[release.number] = False
-        self.put[release.number] = how
-        self._reach("stand_by")
-
-    def discard(self, release: Release) -> None:
-        self._reach("discard")
-        self.running.pop(release.number, None)
-
-    def last_words(self, release: Release) -> str:
-        return f"release {release.number} fell over" if release.number in self.running else ""
-
-    def present(self, stack: str) -> frozenset[int]:
-        return frozenset(self.running)
-
-    def is_up(self, release: Release) -> bool:
-        return release.number in self.running
-
-    def images(self) -> tuple[frozenset[str], frozenset[str]]:
-        return frozenset(self.held), frozenset()
-
-    def let_go(self, image: str) -> bool:
-        self.held.remove(image)
-        return True
-
-    def run_within(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> str:
-        self._reach("run_within")
-        return self.said
-
-    def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
-        raise NotImplementedError
-
-
-class LoopbackHost(Host):
-    """A host whose edge is nowhere: nothing of a stack without routes is asked of it."""
-
-    def edge_address(self) -> str:
-        return "127.0.0.1"
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> LoopbackHost:
     """Release 2 is live, 1 on standby."""
-    state, files = HostState(tmp_path / "var", tmp_path / "run"), EdgeFiles(tmp_path / "edge", owner=os.geteuid())
-    files.prepare()
-    runtime = SimulatedRuntime({1: True, 2: True})
-    secrets = HostSecrets(tmp_path / "secrets", tmp_path / "sealed", tmp_path / "key")
-    host = LoopbackHost(cast(Engine, None), state, secrets, files, runtime, "test")
-    for number in (1, 2):
-        state.add_record(release(number))
-    state.set_state("job", StackState(live=2, standby=1, last=2))
-    return host
-
-
-def release(number: int) -> Release:
-    return Release(
-        number=number,
-        stack="job",
-        release=f"sha-000000{number}",
-        digests={"web": "sha256:1"},
-        tree=TREE,
-        definition="d",
-        secrets={},
-        created_at="2026-11-22T00:00:00.000Z",
-    )
-
-
-def runtime_of(host: Host) -> SimulatedRuntime:
-    return cast(SimulatedRuntime, host.runtime)
-
-
-def deploy(host: Host) -> Receipt:
-    host.state.add_record(release(3))
-    return Transaction(host, release(3), action="deploy", by="ann", why="test").run()
-
-
-def last_event(host: Host) -> dict[str, Any]:
-    return host.state.history("job")[-1]
+    return host_in(tmp_path)
 
 
 def test_a_release_goes_live_and_the_old_one_stands_by(host: LoopbackHost) -> None:
@@ -211,11 +93,22 @@ def test_a_release_is_not_bad_because_the_disk_is_full(host: LoopbackHost, monke
 
 
 def test_an_undoing_that_fails_says_both_and_what_to_do(host: LoopbackHost) -> None:
-    runtime_of(host).breaks |= {"wait_ready": OpsError("it is ill"), "discard": OpsError("it will not go")}
-    with pytest.raises(OpsError, match=r"it is ill; undoing it failed as well: it will not go.*run converge\.yml"):
+    runtime_of(host).breaks["addresses"] = OpsError("the edge is gone")
+    with pytest.raises(OpsError, match=r"edge is gone; undoing it failed as well: the edge is gone.*run converge\.yml"):
         deploy(host)
     assert last_event(host)["outcome"] == "stuck"
     assert host.state.state("job").live == 2
+
+
+def test_a_candidate_that_cannot_be_removed_is_told_and_the_undoing_ends(host: LoopbackHost) -> None:
+    runtime_of(host).breaks |= {"wait_ready": OpsError("it is ill"), "discard": OpsError("device or resource busy")}
+    with pytest.raises(OpsError, match="it is ill") as failed:
+        deploy(host)
+    assert "undoing it failed" not in str(failed.value)
+    assert host.state.begun("job") is None
+    (warning,) = last_event(host)["warnings"]
+    assert warning.startswith("release 3 could not be removed, and nobody is led to it: device or resource busy")
+    assert "converge.yml" in warning
 
 
 @pytest.mark.parametrize("step", ["drain", "stand_by", "discard"])
@@ -271,10 +164,6 @@ def test_what_a_candidate_said_last_is_kept_when_it_is_removed(host: LoopbackHos
     assert "release 3 fell over" in journal
 
 
-def with_ops(number: int, **ops: Any) -> Release:
-    return replace(release(number), tree={**TREE, "x-ops": {"releases": ["web"], **ops}})
-
-
 def deploy_from(host: Host, old: dict[str, Any], *, still_open: int) -> Receipt:
     """Deploy release 4 from release 3, which is live, has these ops, and still has connections open."""
     host.state.add_record(with_ops(3, **old))
@@ -318,45 +207,6 @@ def test_connections_of_a_standby_that_goes_are_counted_as_cut(host: LoopbackHos
     receipt = deploy_from(host, {}, still_open=1)
     assert (receipt.drained["left"], receipt.drained["cut"]) == (1, 3)
     assert 2 not in runtime_of(host).running
-
-
-SHORT = {
-    "database": {"host": "db", "tls": "disable", "user": "u", "password": "P", "names": "n", "when_short": "stop_first"}
-}
-
-
-def deploy_where_room_is_short(host: Host, monkeypatch: pytest.MonkeyPatch) -> Receipt:
-    monkeypatch.setattr(old_release, "see_room", lambda *_: True)
-    found = with_ops(3, **SHORT)
-    found = replace(found, tree={**found.tree, "secrets": {"P": {"environment": "P"}}})
-    host.state.add_record(found)
-    return Transaction(host, found, action="deploy").run()
-
-
-def test_without_room_the_old_release_stops_first_and_its_downtime_is_told(
-    host: LoopbackHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    receipt = deploy_where_room_is_short(host, monkeypatch)
-    steps = list(receipt.steps)
-    assert steps.index("stop the old release first") < steps.index("start the candidate")
-    assert runtime_of(host).put[2] in ("stopped", "running")
-    assert receipt.downtime_s > 0
-    assert "nobody was served for" in receipt.warnings[0]
-
-
-def test_an_undoing_starts_again_what_was_stopped_first(host: LoopbackHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ready(release: Release, limit_s: float) -> float:
-        if release.number == 3:
-            raise OpsError("it is ill")
-        return 0.0
-
-    runtime = runtime_of(host)
-    runtime.wait_ready = ready  # type: ignore[method-assign]
-    with pytest.raises(OpsError, match="it is ill"):
-        deploy_where_room_is_short(host, monkeypatch)
-    assert (runtime.put[2], runtime.running) == ("stopped", {1: True, 2: True})
-    event = last_event(host)
-    assert (event["outcome"], event["downtime_s"] > 0) == ("undone", True)
 
 
 def test_who_wants_to_go_back_does_not_wait_for_the_last_requests(host: LoopbackHost) -> None:

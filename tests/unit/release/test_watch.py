@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils import tend
 from plugins.module_utils.gateway.host_state import now
 from plugins.module_utils.model.begun import Watched
 from plugins.module_utils.model.errors import OpsError
@@ -16,6 +17,7 @@ from plugins.module_utils.model.receipt import DONE
 from plugins.module_utils.model.release import StackState
 from plugins.module_utils.plan.watch import Counted, Reading
 from plugins.module_utils.release import deploy, roll_back
+from plugins.module_utils.transaction import Transaction
 from plugins.module_utils.watch import Watch
 from tests.property.release_parts import (
     NEW,
@@ -119,6 +121,18 @@ def test_what_a_person_changed_meanwhile_is_not_taken_back(host: EdgeHost) -> No
     roll_back(host, request(host))
     assert watching.run() is None
     assert host.state.state(STACK).bad == ()
+
+
+def test_what_could_not_be_put_right_does_not_stop_the_watch(host: EdgeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(_host: EdgeHost, stack: str, _cause: str = "") -> None:
+        raise OpsError("it could not be undone", where=stack)
+
+    host.state.begin(Transaction(host, host.state.record(STACK, 1), action="roll_back").begun)
+    monkeypatch.setattr(tend, "tend", cannot)
+    watching, said = watch(host, 500)
+    assert watching.run()
+    assert served(host) == OLD
+    assert "not all that the roll_back before left could be put right, and it goes on" in said[-1]
 
 
 def test_a_watch_waits_for_who_changes_the_stack_and_then_looks_again(host: EdgeHost) -> None:

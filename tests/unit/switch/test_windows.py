@@ -21,7 +21,7 @@ from plugins.module_utils.model.release import Release, StackState
 from plugins.module_utils.plan.edge_assets import has_old_assets
 from plugins.module_utils.pruning import prune_images
 from plugins.module_utils.windows import end_windows, has_ended
-from tests.unit.core.test_transaction import LoopbackHost, SimulatedRuntime, release
+from tests.unit.core.transaction_parts import LoopbackHost, SimulatedRuntime, release
 
 ROUTES = [{"name": "web", "hosts": "a.example.com", "service": "web", "port": 80}]
 ASSETS = [{"path": "/a", "for": "10m"}, {"path": "/b", "for": "1h"}]
