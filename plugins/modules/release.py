@@ -154,10 +154,11 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
-    if given["state"] == "deployed":
-        pass_gate(given, given["release"])
+    asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
+    # Of the gate, the unit is told what this host found: not what it was sent.
+    asked["gate"] = pass_gate(given, given["release"]) if given["state"] == "deployed" else {}
     transaction = transaction or new_transaction()
-    begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
+    begin(stack, transaction, asked)
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
 
 
