@@ -223,8 +223,12 @@ def _changes(before: Any, after: Any, place: str = "") -> list[str]:
 
 @contextmanager
 def killing(stack: str, step: str, event: str) -> Iterator[subprocess.Popen[str]]:
-    """Kill whoever holds the stack's lock when its journal says this, some time within the block."""
-    remote = f"python3 -c {shlex.quote((SCRIPTS / 'kill_at.py').read_text())} {shlex.join((stack, step, event))}"
+    """Kill whoever holds the stack's lock when its journal says this, some time within the block.
+
+    The step ``engine`` has the engine's own events.
+    """
+    script = (ROOT / "tests" / "crash" / "on_host" / "stop_at.py").read_text(encoding="utf-8")
+    remote = f"echo kill | python3 -c {shlex.quote(script)} {shlex.join((stack, step, event))}"
     process = subprocess.Popen(
         [*ssh_words(), remote], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
     )
@@ -233,7 +237,9 @@ def killing(stack: str, step: str, event: str) -> Iterator[subprocess.Popen[str]
     yield process
     told, complaint = process.communicate(timeout=120)
     assert process.returncode == 0, complaint
-    assert told.strip().isdigit()
+    found = re.fullmatch(r"hit (\d+)\ndone\n", told)
+    assert found is not None, told
+    assert int(found[1]), "nobody held the lock"
 
 
 # -- visitors and the registry -----------------------------------------------------------------------------------------
