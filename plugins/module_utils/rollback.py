@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .gateway.schema_notes import note_schema, noted_schemas
 from .hands import Host
 from .model.errors import OpsError
@@ -11,6 +13,7 @@ from .model.stack import parse_tree
 from .plan.pruning import images_of
 from .plan.rollback_targets import Schema, Target, read_schema, rollback_targets
 from .plan.table import Column, compose
+from .report import Result, failed
 
 _STATUS_LIMIT_S = 20.0
 _COLUMNS = (
@@ -50,6 +53,20 @@ def table_of(targets: list[Target]) -> list[str]:
     """The targets for a person; a dash under *Back* where only the release's name leads there."""
     rows = [{**one.as_dict(), "steps": one.steps or None} for one in targets]
     return compose(_COLUMNS, rows, form="table", title="What it can be returned to:")
+
+
+def with_targets(host: Host, name: str, rehearse: Callable[[], Result]) -> Result:
+    """What a rehearsed rollback says, and everything that the stack can be returned to.
+
+    Who asked for a release that it cannot be returned to wants to see the others: a failure is told with them.
+    """
+    try:
+        result = rehearse()
+    except OpsError as error:
+        result = failed(error)
+    targets = targets_of(host, name)
+    rows = [target.as_dict() for target in targets]
+    return {**result, "display": [*result["display"], *table_of(targets)], "targets": rows}
 
 
 def note_where_schema_stands(host: Host, release: Release) -> None:

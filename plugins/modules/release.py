@@ -167,16 +167,16 @@ def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:
     # Loaded here: a real run has all of it done by its unit.
     from ..module_utils.release import deploy, request_from, roll_back  # noqa: PLC0415
     from ..module_utils.report import told  # noqa: PLC0415
-    from ..module_utils.rollback import table_of, targets_of  # noqa: PLC0415
+    from ..module_utils.rollback import with_targets  # noqa: PLC0415
 
     host = hands(given["environment_name"])
     request = request_from(host, given)
     if given["state"] == "deployed":
         return told(*deploy(host, request, given["release"], again=given["again"], rehearse=True))
-    result = told(*roll_back(host, request, steps=given["steps"], sha=given["release"], rehearse=True))
-    targets = targets_of(host, given["stack"])
-    rows = [target.as_dict() for target in targets]
-    return {**result, "display": [*result["display"], *table_of(targets)], "targets": rows}
+    steps, sha = given["steps"], given["release"]
+    return with_targets(
+        host, given["stack"], lambda: told(*roll_back(host, request, steps=steps, sha=sha, rehearse=True))
+    )
 
 
 if __name__ == "__main__":
