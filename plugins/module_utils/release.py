@@ -20,6 +20,7 @@ from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
+from .rollback import warned_of_schema
 from .tend import tend, told
 from .transaction import Transaction
 from .vouching import vouch, vouches
@@ -105,6 +106,7 @@ def roll_back(
     said = _say(host, f"{name}: {live.release} -> {target.release} ({how})")
     if rehearse:
         return Receipt("roll_back", name, target.release, target.number, live.number, outcome="rehearsed"), said
+    said += _say(host, *warned_of_schema(host, live, target))
     with locked_soon(host, name, f"rollback to {target.release} by {request.by}"):
         # Neither registry nor secrets store is needed for what follows: a rollback works when they are away.
         said += _tend(host, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from .gateway.schema_notes import note_schema, noted_schemas
 from .hands import Host
@@ -11,7 +12,7 @@ from .model.ops import GoingBack
 from .model.release import Release
 from .model.stack import parse_tree
 from .plan.pruning import images_of
-from .plan.rollback_targets import Schema, Target, read_schema, rollback_targets
+from .plan.rollback_targets import Schema, Target, hindrance, of_same_images, read_schema, rollback_targets
 from .plan.table import Column, compose
 from .report import Result, failed
 
@@ -47,6 +48,21 @@ def targets_of(host: Host, name: str) -> list[Target]:
         schemas=schemas,
         rules=migrate.going_back if migrate else GoingBack(),
     )
+
+
+def warned_of_schema(host: Host, live: Release, target: Release) -> list[str]:
+    """A warning where a migration since is said to stand in the way back, as the last deploy noted the schema.
+
+    Nobody is asked: what hangs would keep a rollback waiting. Nothing that cannot be read keeps it from going on.
+    """
+    with suppress(OpsError):
+        images = images_of(host.state.records(live.stack))
+        schemas = {number: Schema(*note) for number, note in noted_schemas(host.state, live.stack).items()}
+        migrate = parse_tree(live.tree, f"record {live.number}").ops.migrate
+        known = of_same_images(schemas, images).get(frozenset(images.get(target.number, ())))
+        if migrate and (words := hindrance(known, schemas.get(live.number), migrate.going_back)):
+            return [f"  warning: the schema went on since {target.release} ({words}); it may not work with it"]
+    return []
 
 
 def table_of(targets: list[Target]) -> list[str]:
