@@ -44,7 +44,8 @@ class ActionModule(EstateAction):
         if silent and args["format"] == "table":
             lines += [f"  No answer from {', '.join(silent)}: their rows are missing."]
         report = {"title": args["title"], "rows": rows, "silent": silent}
-        changed = bool(args["path"]) and _write(Path(args["path"]), report, rehearsal=bool(self._task.check_mode))
+        text = "\n".join(lines) if args["format"] == "csv" else _json(report)
+        changed = bool(args["path"]) and _write(Path(args["path"]), f"{text}\n", rehearsal=bool(self._task.check_mode))
         return {"changed": changed, "display": lines, "report": report}
 
 
@@ -62,9 +63,12 @@ def _gathered(name: str, variables: Mapping[str, Any]) -> tuple[list[dict[str, A
     return rows, silent
 
 
-def _write(path: Path, report: Mapping[str, Any], *, rehearsal: bool) -> bool:
-    """Place the report as JSON; true when the file is not the same already. A reader never sees half of it."""
-    text = json.dumps(report, ensure_ascii=False, indent=2, default=str) + "\n"
+def _json(report: Mapping[str, Any]) -> str:
+    return json.dumps(report, ensure_ascii=False, indent=2, default=str)
+
+
+def _write(path: Path, text: str, *, rehearsal: bool) -> bool:
+    """Place a text; true when the file is not the same already. A reader never sees half of it."""
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return False

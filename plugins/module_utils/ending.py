@@ -28,7 +28,7 @@ def tell_end(host: Host, release: Release, begun: Begun, receipt: Receipt) -> No
         return
     said = {"by": begun.by, "why": begun.why, "digests": release.digests}
     condemned = {"condemns": list(begun.condemns)} if begun.condemns else {}
-    event = {**receipt.as_dict(), **said, **condemned}
+    event = {**receipt.as_dict(), **said, **begun.allowed, **condemned}
     if receipt.outcome == STUCK:
         host.state.tell(release.stack, event)
     else:

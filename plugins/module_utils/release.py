@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .apply import new_release, stand_ready
@@ -21,6 +21,7 @@ from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
+from .rollback import warned_of_schema
 from .tend import tend, tend_to_go_back, told
 from .transaction import Transaction
 from .vouching import vouch, vouches
@@ -28,12 +29,13 @@ from .vouching import vouch, vouches
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what, and why; ``secrets`` are the values by name."""
+    """Who asks for what, and why; ``secrets`` are the values by name, ``allowed`` what the host's gate found."""
 
     wanted: WantedStack
     secrets: Mapping[str, str]
     by: str = ""
     why: str = ""
+    allowed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stack(self) -> Stack:
@@ -48,6 +50,7 @@ def request_from(host: Host, given: Mapping[str, Any]) -> Request:
         secrets=given["secrets"],
         by=given["requested_by"],
         why=given.get("reason", ""),
+        allowed=given.get("gate") or {},
     )
 
 
@@ -76,7 +79,8 @@ def deploy(
         # Counted under the lock: another deploy may have taken the number meanwhile.
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
-        return Transaction(host, release, action="deploy", by=request.by, why=request.why).run(), said
+        by, why, allowed = request.by, request.why, request.allowed
+        return Transaction(host, release, action="deploy", by=by, why=why, allowed=allowed).run(), said
 
 
 def _vouched_again(host: Host, release: Release, request: Request) -> list[str]:
@@ -114,7 +118,8 @@ def roll_back(
             back = f"{name}: what was being deployed is undone, and {live.release} serves"
             return None, [*said, *_say(host, f"{back}; run this again to go further back")]
         target, lines = _back_from(host, live, steps, sha)
-        said += [*lines, *_stand_ready(host, request, (ROUTE, LEFTOVER), spared=(LEFTOVER,))]
+        said += [*lines, *_say(host, *warned_of_schema(host, live, target))]
+        said += _stand_ready(host, request, (ROUTE, LEFTOVER), spared=(LEFTOVER,))
         target = startable(host, target, live)
         return Transaction(host, target, action="roll_back", by=request.by, why=request.why).run(), said
 
@@ -177,7 +182,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
             "outcome": outcome,
             "seconds": round(result.seconds, 3),
         }
-        event |= {"by": request.by, "why": request.why, "error": _error(result)}
+        event |= {"by": request.by, "why": request.why, "error": _error(result), **request.allowed}
         said += _say(host, *(f"  warning: {warning}" for warning in host.tell(release, event)))
     if result.exit_code != 0:
         raise OpsError(

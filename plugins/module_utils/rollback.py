@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 from .gateway.schema_notes import note_schema, noted_schemas
 from .hands import Host
 from .model.errors import OpsError
@@ -9,8 +12,9 @@ from .model.ops import GoingBack
 from .model.release import Release
 from .model.stack import parse_tree
 from .plan.pruning import images_of
-from .plan.rollback_targets import Schema, Target, read_schema, rollback_targets
+from .plan.rollback_targets import Schema, Target, hindrance, of_same_images, read_schema, rollback_targets
 from .plan.table import Column, compose
+from .report import Result, failed
 
 _STATUS_LIMIT_S = 20.0
 _COLUMNS = (
@@ -46,10 +50,39 @@ def targets_of(host: Host, name: str) -> list[Target]:
     )
 
 
+def warned_of_schema(host: Host, live: Release, target: Release) -> list[str]:
+    """A warning where a migration since is said to stand in the way back, as the last deploy noted the schema.
+
+    Nobody is asked: what hangs would keep a rollback waiting. Nothing that cannot be read keeps it from going on.
+    """
+    with suppress(OpsError):
+        images = images_of(host.state.records(live.stack))
+        schemas = {number: Schema(*note) for number, note in noted_schemas(host.state, live.stack).items()}
+        migrate = parse_tree(live.tree, f"record {live.number}").ops.migrate
+        known = of_same_images(schemas, images).get(frozenset(images.get(target.number, ())))
+        if migrate and (words := hindrance(known, schemas.get(live.number), migrate.going_back)):
+            return [f"  warning: the schema went on since {target.release} ({words}); it may not work with it"]
+    return []
+
+
 def table_of(targets: list[Target]) -> list[str]:
     """The targets for a person; a dash under *Back* where only the release's name leads there."""
     rows = [{**one.as_dict(), "steps": one.steps or None} for one in targets]
     return compose(_COLUMNS, rows, form="table", title="What it can be returned to:")
+
+
+def with_targets(host: Host, name: str, rehearse: Callable[[], Result]) -> Result:
+    """What a rehearsed rollback says, and everything that the stack can be returned to.
+
+    Who asked for a release that it cannot be returned to wants to see the others: a failure is told with them.
+    """
+    try:
+        result = rehearse()
+    except OpsError as error:
+        result = failed(error)
+    targets = targets_of(host, name)
+    rows = [target.as_dict() for target in targets]
+    return {**result, "display": [*result["display"], *table_of(targets)], "targets": rows}
 
 
 def note_where_schema_stands(host: Host, release: Release) -> None:

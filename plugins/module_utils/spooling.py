@@ -16,7 +16,7 @@ from .gateway.signatures import HOST_KEY, fingerprint_of, sign
 from .model.errors import OpsError
 from .model.gate import Gate
 from .model.release import Release
-from .model.statement import HAPPENED, Signed, Statement
+from .model.statement import Signed, Statement
 
 Sign = Callable[[Statement], Signed]
 _AT_ONCE = 500  # statements that one answer carries; the next run fetches the rest
@@ -70,21 +70,6 @@ def spool_statement(
     except OpsError as error:
         return Spooled(warning=f"the ledger will not know of this: {error}")
     return Spooled(statement.id)
-
-
-def tell_happened(
-    host: Host, release: Release, event: Mapping[str, Any], *, by: str = "", sign_it: Sign | None = None
-) -> str:
-    """Write an event into the stack's history, and say it to the ledger; a warning, or nothing.
-
-    ``event`` is what history tells: ``action``, ``outcome``, ``seconds``, ``by`` who asked for it, ``why`` and others.
-    In history it has the statement's id, by which one event that is told by both is known as one.
-    """
-    details = {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
-    why = str(event.get("why", ""))
-    spooled = spool_statement(host, HAPPENED, release, details, why=why, by=by, sign_it=sign_it)
-    host.state.tell(release.stack, {**event, "statement": spooled.id})
-    return spooled.warning
 
 
 def name_of_host(gate: Gate | None = None) -> str:

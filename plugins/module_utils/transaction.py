@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,6 +71,7 @@ class Transaction:
         by: str = "",
         why: str = "",
         condemns: tuple[int, ...] = (),
+        allowed: Mapping[str, Any] | None = None,
         begun: Begun | None = None,
     ) -> None:
         self.host = host
@@ -89,6 +90,7 @@ class Transaction:
             environment=host.environment,
             condemns=condemns,
             library=host.library,
+            allowed=allowed or {},
         )
         self.before = self.begun.before
         self.receipt = Receipt(

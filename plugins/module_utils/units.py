@@ -20,7 +20,6 @@ from .report import Result, from_history, lines
 
 POLL_S = 0.02
 LOOK_EVERY_S = 0.5
-LINGER_S = 0.2  # steps come in bunches
 
 
 def unit_of(stack: str, transaction: str) -> str:

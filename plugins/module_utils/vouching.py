@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .around import told_around
 from .gateway.host_gate import HostGate, read_gate
 from .hands import Host
 from .model.errors import OpsError
@@ -23,6 +24,8 @@ _TAKEN_BACK, _MIGRATED = "roll_back", "migrate"
 def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str]:
     """Write how a transaction ended into history, and say it to the ledger; warnings, which undo nothing."""
     ours, warnings = _gate()
+    if event.get("outcome") == DONE:
+        event = {**event, **told_around(host, release)}
     why = str(event.get("why", ""))
     spooled = spool_statement(host, HAPPENED, release, _for_ever(event), why=why, by=_name(ours))
     host.state.tell(release.stack, {**event, "statement": spooled.id})

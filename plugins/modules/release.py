@@ -123,7 +123,8 @@ from ..module_utils.units import begin, listen, new_transaction
 # For so long the first answer is waited for: a rollback is over by then, and a deploy has something to show.
 FIRST_S = 2.0
 # Later answers come with the next step, or after this: a connection that says nothing for long looks dead.
-NEXT_S, MOST_S = 0.2, 10.0
+NEXT_S = 0.2
+MOST_S = 10.0
 
 
 def main() -> None:
@@ -154,10 +155,11 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
-    if given["state"] == "deployed":
-        pass_gate(given, given["release"])
+    asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
+    # Of the gate, the unit is told what this host found: not what it was sent.
+    asked["gate"] = pass_gate(given, given["release"]) if given["state"] == "deployed" else {}
     transaction = transaction or new_transaction()
-    begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
+    begin(stack, transaction, asked)
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
 
 
@@ -165,16 +167,16 @@ def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:
     # Loaded here: a real run has all of it done by its unit.
     from ..module_utils.release import deploy, request_from, roll_back  # noqa: PLC0415
     from ..module_utils.report import told  # noqa: PLC0415
-    from ..module_utils.rollback import table_of, targets_of  # noqa: PLC0415
+    from ..module_utils.rollback import with_targets  # noqa: PLC0415
 
     host = hands(given["environment_name"])
     request = request_from(host, given)
     if given["state"] == "deployed":
         return told(*deploy(host, request, given["release"], again=given["again"], rehearse=True))
-    result = told(*roll_back(host, request, steps=given["steps"], sha=given["release"], rehearse=True))
-    targets = targets_of(host, given["stack"])
-    rows = [target.as_dict() for target in targets]
-    return {**result, "display": [*result["display"], *table_of(targets)], "targets": rows}
+    steps, sha = given["steps"], given["release"]
+    return with_targets(
+        host, given["stack"], lambda: told(*roll_back(host, request, steps=steps, sha=sha, rehearse=True))
+    )
 
 
 if __name__ == "__main__":

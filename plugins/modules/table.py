@@ -48,7 +48,8 @@ options:
     choices: [table, json, csv]
     default: table
   path:
-    description: File on the controller that receives the report as JSON.
+    description:
+      - File on the controller that receives the rows as CSV when O(format=csv), and otherwise the report as JSON.
     type: path
 attributes:
   check_mode:

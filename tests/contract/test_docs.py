@@ -44,6 +44,7 @@ def _documented(kind: str) -> dict[str, Any]:
         [ANSIBLE_DOC, "-t", kind, "-j", *names], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "Building documentation" not in done.stderr, done.stderr
     return dict(json.loads(done.stdout))
 
 
@@ -55,6 +56,11 @@ def test_a_plugin_explains_itself(kind: str, name: str) -> None:
     if kind in ("module", "lookup", "filter", "test"):
         assert entry["examples"], "no EXAMPLES"
         assert entry["return"], "no RETURN"
+
+
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in (ROOT / "docs" / "adr").glob("*.md") if f"(adr/{path.name})" not in listed] == []
 
 
 def test_the_keys_of_a_stack_file_are_documented_as_they_are_read() -> None:

@@ -160,6 +160,14 @@ def test_rows_are_gathered_from_all_hosts_and_silent_hosts_are_named(inventory: 
     assert play(TABLE.replace("FILE", str(path)), inventory)[1]["changed"] is False
 
 
+def test_a_file_has_the_format_that_was_asked_for(inventory: Path) -> None:
+    path = inventory.parent / "table.csv"
+    book = TABLE.replace("FILE", str(path)).replace("rows_of: found", "rows_of: found\n        format: csv")
+    done, _ = play(book, inventory)
+    assert done.returncode == 0, done.stdout
+    assert path.read_text(encoding="utf-8") == "host,stack,tenant\nstaging-1,odoo18,長城\n"
+
+
 def test_a_rehearsal_writes_no_file(inventory: Path) -> None:
     path = inventory.parent / "table.json"
     _, answer = play(TABLE.replace("FILE", str(path)), inventory, "--check")

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,18 +222,49 @@ def _changes(before: Any, after: Any, place: str = "") -> list[str]:
 
 
 @contextmanager
-def killing(stack: str, step: str, event: str) -> Iterator[subprocess.Popen[str]]:
-    """Kill whoever holds the stack's lock when its journal says this, some time within the block."""
-    remote = f"python3 -c {shlex.quote((SCRIPTS / 'kill_at.py').read_text())} {shlex.join((stack, step, event))}"
-    process = subprocess.Popen(
-        [*ssh_words(), remote], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    told, complaint = process.communicate(timeout=120)
-    assert process.returncode == 0, complaint
-    assert told.strip().isdigit()
+def killing(stack: str, step: str, event: str) -> Iterator[None]:
+    """Kill whoever holds the stack's lock when its journal says this, some time within the block.
+
+    The step ``engine`` has the engine's own events.
+    """
+    with _stopper(stack, step, event) as process:
+        assert process.stdin
+        process.stdin.write("kill\n")
+        process.stdin.flush()
+        yield
+        _hit(process)
+
+
+@contextmanager
+def standing_still(stack: str, step: str, event: str) -> Iterator[Callable[[], None]]:
+    """Have whoever holds the stack's lock stand still there until the block ends; what is given waits for that."""
+    with _stopper(stack, step, event) as process:
+        yield lambda: _hit(process)
+
+
+@contextmanager
+def _stopper(stack: str, step: str, event: str) -> Iterator[subprocess.Popen[str]]:
+    """What watches the host; at the end of the block whoever stands still goes on, unless it was killed."""
+    script = (ROOT / "tests" / "crash" / "on_host" / "stop_at.py").read_text(encoding="utf-8")
+    remote = f"python3 -c {shlex.quote(script)} {shlex.join((stack, step, event))}"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*ssh_words(), remote], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            told, complaint = process.stdout.read(), process.stderr.read()
+        assert told == "done\n", complaint
+
+
+def _hit(process: subprocess.Popen[str]) -> None:
+    assert process.stdout
+    line = process.stdout.readline()
+    assert re.fullmatch(r"hit [1-9]\d*\n", line), f"nobody was stopped: {line!r}"
 
 
 # -- visitors and the registry -----------------------------------------------------------------------------------------

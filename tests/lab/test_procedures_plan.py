@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,13 +14,12 @@ from .procedure_parts import (
     ENVIRONMENT,
     HOST,
     LAB,
-    SCRIPTS,
     Checkout,
     converge,
+    killing,
     on_host,
     play,
     snapshot,
-    ssh_words,
     visit,
 )
 
@@ -161,20 +159,8 @@ def test_a_convergence_that_is_killed_is_finished_by_the_next(checkout: Checkout
     converge("--limit", ENVIRONMENT, checkout=checkout.root)
     rows = "docker exec biznexus-db psql -U biznexus -tAc 'select count(*) from pg_tables' biznexus"
     before = on_host(rows)
-    script = (SCRIPTS / "kill_at_event.py").read_text(encoding="utf-8")
-    watcher = subprocess.Popen(
-        [*ssh_words(HOST), f"python3 - biznexus {moment}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert watcher.stdin
-    assert watcher.stdout
-    watcher.stdin.write(script)
-    watcher.stdin.close()
-    assert watcher.stdout.readline() == "ready\n"
-    died = play("converge", "--limit", ENVIRONMENT)
-    assert watcher.wait(timeout=60) == 0
+    with killing("biznexus", "engine", moment):
+        died = play("converge", "--limit", ENVIRONMENT)
     assert died.code != 0
     assert "the run on the host was cut off" in died.text
     converge("--limit", ENVIRONMENT)

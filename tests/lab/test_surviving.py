@@ -36,6 +36,7 @@ from .procedure_parts import (
     playing,
     roll_back,
     snapshot,
+    standing_still,
     visit,
 )
 
@@ -177,14 +178,14 @@ def test_a_killed_controller_is_not_needed_and_anybody_can_look_on() -> None:
 
 
 def test_a_second_person_is_refused_and_the_first_can_be_looked_on_at() -> None:
-    with deploying() as (first, at):
-        at("start the candidate")
-        holder = on_host(f"cat /run/seisei/{STACK}.lock")
-        second = deploy(STACK, BETTER, patience_s=0)
+    with deploying() as (first, _):
+        with standing_still(STACK, "wait for health", "begin") as stands:
+            stands()
+            second = deploy(STACK, BETTER, patience_s=0)
         run = ended(first)
     assert run.code == 0, run.text
-    if f"deploy of {BETTER} by" in holder:  # it held the lock when it was asked, and maybe not any more
-        assert second.code == 2 or "already" in second.text
+    assert second.code == 2
+    assert f"stack '{STACK}' is being changed: deploy of {BETTER} by" in second.text
 
 
 def test_a_rollback_does_not_wait_for_the_drain_of_what_it_goes_back_to(checkout: Checkout) -> None:

@@ -26,6 +26,11 @@ _SWITCH = (
 )
 # What took less than this was there already, and says nothing of how long it takes.
 _AT_HAND_S = 0.2
+_WORDS = {
+    "impossible": "impossible: {}; restore a backup",
+    "": "nobody said what {} means to it",
+    "script": "take back first: {}",
+}
 _NEWEST = 10
 
 
@@ -84,14 +89,24 @@ def schema_verdict(target: Schema | None, now: Schema | None, rules: GoingBack) 
     if not since:
         return "the same"
     found = {name: _kind(name, rules) for name in since}
-    for kind, words in (
-        ("impossible", "impossible: {}; restore a backup"),
-        ("", "nobody said what {} means to it"),
-        ("script", "take back first: {}"),
-    ):
+    for kind in ("impossible", "", "script"):
         if names := [name for name, one in found.items() if one == kind]:
-            return words.format(", ".join(names))
+            return _WORDS[kind].format(", ".join(names))
     return f"safe: works with {', '.join(since)}"
+
+
+def hindrance(target: Schema | None, now: Schema | None, rules: GoingBack) -> str:
+    """What of the migrations that were applied since is said to stand in the way back; empty where nothing is."""
+    if target is None or now is None:
+        return ""
+    found = {name: _kind(name, rules) for name in sorted(now.applied - target.known)}
+    said = [(kind, [name for name, one in found.items() if one == kind]) for kind in ("impossible", "script")]
+    return "; ".join(_WORDS[kind].format(", ".join(names)) for kind, names in said if names)
+
+
+def of_same_images(schemas: Mapping[int, Schema], images: Mapping[int, Iterable[str]]) -> dict[frozenset[str], Schema]:
+    """What a release knows is in its images: another record of the same ones knows the same."""
+    return {frozenset(images.get(number, ())): schema for number, schema in schemas.items()}
 
 
 def _kind(name: str, rules: GoingBack) -> str:
@@ -124,8 +139,7 @@ def rollback_targets(
     times = _times(history, origins)
     speed = _Speed(history)
     now = schemas.get(state.live)
-    # What a release knows is in its images: another record of the same ones knows the same.
-    known = {frozenset(images.get(number, ())): schema for number, schema in schemas.items()}
+    known = of_same_images(schemas, images)
     targets = []
     for origin, record in newest.items():
         how = _state(containers.get(record.number, ""), set(images.get(record.number, ())) <= held)

@@ -8,12 +8,12 @@ ends, with code 101; a client that hangs up counts as 499, and is no failure of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-_METRIC = "traefik_service_requests_total"
-_LINE = re.compile(rf"^{_METRIC}\{{(?P<labels>[^}}]*)\}} (?P<value>[0-9.e+]+)", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+REQUESTS = "traefik_service_requests_total"
+_SAMPLE = re.compile(r"^(traefik_service_[a-z_]+)\{(.*)\} (\S+)$")
+_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 _FILE = "@file"
 _SERVER_ERROR = 500
 
@@ -29,15 +29,27 @@ class Traffic:
     failed: int
 
 
+def samples(text: str, *names: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """The samples of some counters of services in a text of metrics: the counter's name, its labels, and the value.
+
+    A service is named without its provider; what no file declares is left out.
+    """
+    for line in text.splitlines():
+        sample = _SAMPLE.match(line)
+        if sample is None or sample[1] not in names:
+            continue
+        labels = dict(_LABEL.findall(sample[2]))
+        service = labels.get("service", "")
+        if service.endswith(_FILE):
+            yield sample[1], {**labels, "service": service.removesuffix(_FILE)}, float(sample[3])
+
+
 def read_counters(text: str) -> dict[tuple[str, int], int]:
     """The request counters in a text of metrics."""
     found: dict[tuple[str, int], int] = {}
-    for match in _LINE.finditer(text):
-        labels = dict(_LABEL.findall(match["labels"]))
-        code = labels.get("code", "")
-        if code.isdigit():
-            key = (labels.get("service", "").removesuffix(_FILE), int(code))
-            found[key] = found.get(key, 0) + round(float(match["value"]))
+    for _, labels, value in samples(text, REQUESTS):
+        key = (labels["service"], int(labels.get("code", "0")))
+        found[key] = found.get(key, 0) + round(value)
     return found
 
 

@@ -7,19 +7,17 @@ enough for a share to mean something, and short enough that what was good before
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..model.watch import WatchPolicy
+from .traffic import REQUESTS, samples
 
 WINDOW_S = 60.0
 _SERVER_FAULT = 500
 _LEAST_FAULTS = 5  # fewer are chance, whatever their share
 _QUANTILE = 0.95
-_SAMPLE = re.compile(r"^(traefik_service_[a-z_]+)\{(.*)\} (\S+)$")
-_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
-_COUNT, _BUCKET = "traefik_service_requests_total", "traefik_service_request_duration_seconds_bucket"
+_BUCKET = "traefik_service_request_duration_seconds_bucket"
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,17 @@ class Reading:
 
 def counted(text: str, services: Sequence[str]) -> Counted:
     """Read the edge's metrics in Prometheus' text format; ``services`` as the edge names them, without ``@file``."""
-    wanted = {f"{name}@file" for name in services}
     codes: dict[float, float] = {}
     buckets: dict[float, float] = {}
-    for line in text.splitlines():
-        sample = _SAMPLE.match(line)
-        if sample is None or sample[1] not in (_COUNT, _BUCKET):
+    for name, labels, value in samples(text, REQUESTS, _BUCKET):
+        if labels["service"] not in services:
             continue
-        labels = dict(_LABEL.findall(sample[2]))
-        if labels.get("service") not in wanted:
-            continue
-        if sample[1] == _COUNT:
+        if name == REQUESTS:
             code = int(labels.get("code", "0"))
-            codes[code] = codes.get(code, 0.0) + float(sample[3])
+            codes[code] = codes.get(code, 0.0) + value
         else:
             most = float(labels["le"])
-            buckets[most] = buckets.get(most, 0.0) + float(sample[3])
+            buckets[most] = buckets.get(most, 0.0) + value
     return Counted(codes, buckets)
 
 

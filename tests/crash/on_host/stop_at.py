@@ -1,7 +1,8 @@
-"""Runs on a host of the lab: has whoever changes a stack stand still as soon as its journal says a step's event.
+"""Runs on a host of the lab: has whoever changes a stack stand still at an event.
 
-Arguments: stack, step, event. Prints "ready" when it watches, then "hit" with the process and the time; then reads one
-word: "kill" ends the process, anything else lets it go on.
+Arguments: stack, step, event of the step as the stack's journal tells it; "engine" for the step is the engine's own
+events of the stack's containers. Prints "ready" when it watches, then "hit" with the process; then reads one word:
+"kill" ends the process, anything else lets it go on.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 LIMIT_S = 90
+ENGINE = "engine"
 
 
 def holder(stack: str) -> int:
@@ -28,6 +32,13 @@ def holder(stack: str) -> int:
 
 def main() -> None:
     stack, step, event = sys.argv[1:]
+    told = of_the_engine(stack) if step == ENGINE else of_the_journal(stack)
+    if (step, event) not in told:
+        sys.exit(f"{step} {event} did not come within {LIMIT_S} s")
+    stand_still(holder(stack))
+
+
+def of_the_journal(stack: str) -> Iterator[tuple[str, str]]:
     journal = Path(f"/var/lib/seisei/stacks/{stack}/journal.jsonl")
     with journal.open() as lines:
         lines.seek(0, os.SEEK_END)
@@ -40,10 +51,20 @@ def main() -> None:
                 time.sleep(0.0005)
                 continue
             entry, line = json.loads(line), ""
-            if (entry.get("step"), entry.get("event")) == (step, event):
-                stand_still(holder(stack))
-                return
-    sys.exit(f"{step} {event} did not come within {LIMIT_S} s")
+            yield entry.get("step", ""), entry.get("event", "")
+
+
+def of_the_engine(stack: str) -> Iterator[tuple[str, str]]:
+    words = ["docker", "events", "--format", "{{.Action}}", "--filter", f"label=ops.seisei.stack={stack}"]
+    limited = ["timeout", str(LIMIT_S), *words]
+    with subprocess.Popen(limited, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as events:
+        print("ready", flush=True)
+        assert events.stdout
+        try:
+            for line in events.stdout:
+                yield ENGINE, line.strip()
+        finally:
+            events.terminate()
 
 
 def stand_still(process: int) -> None:

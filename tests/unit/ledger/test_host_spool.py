@@ -6,10 +6,11 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from plugins.module_utils import spooling
+from plugins.module_utils import hands, spooling
 from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.signatures import check, sign
@@ -19,7 +20,8 @@ from plugins.module_utils.model.gate import parse_gate
 from plugins.module_utils.model.ledger import NO_HEAD, Head
 from plugins.module_utils.model.release import Release
 from plugins.module_utils.model.statement import HAPPENED, VERIFIED, Signed, Statement, namespace_of
-from plugins.module_utils.spooling import for_the_ledger, name_of_host, spool_statement, tell_happened
+from plugins.module_utils.spooling import for_the_ledger, name_of_host, spool_statement
+from plugins.module_utils.vouching import tell_end
 from tests.unit.ledger.ledger_parts import signed
 
 HEADS = [Head(number, f"{number:064x}") for number in range(1, 6)]
@@ -165,10 +167,13 @@ def test_what_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert "cannot be written" in spooled.warning
 
 
-def test_an_event_is_told_to_history_and_to_the_ledger_as_one(tmp_path: Path) -> None:
+def test_an_event_is_told_to_history_and_to_the_ledger_as_one(
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooling, "HOST_KEY", key)
     host = Host(HostState(tmp_path))
     event = {"action": "deploy", "stack": "ocr", "release": "sha-19b9b98", "outcome": "done", "why": "x", "by": "n@l"}
-    assert tell_happened(host, RELEASE, event, sign_it=lambda one: Signed(one.text(), "s")) == ""
+    assert tell_end(cast(hands.Host, host), RELEASE, event) == []
     (told,) = host.state.history("ocr")
     (waiting,) = HostSpool(tmp_path).waiting().statements
     assert told["statement"] == waiting.statement.id
@@ -177,9 +182,11 @@ def test_an_event_is_told_to_history_and_to_the_ledger_as_one(tmp_path: Path) ->
     assert waiting.statement.why == "x"
 
 
-def test_history_is_told_even_when_the_ledger_cannot_be(tmp_path: Path) -> None:
+def test_history_is_told_even_when_the_ledger_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "HOST_KEY", tmp_path / "none")
     host = Host(HostState(tmp_path))
-    assert "did not sign" in tell_happened(host, RELEASE, {"action": "deploy"}, sign_it=refuses)
+    (warning,) = tell_end(cast(hands.Host, host), RELEASE, {"action": "deploy"})
+    assert "did not sign" in warning
     (told,) = host.state.history("ocr")
     assert (told["action"], told["statement"]) == ("deploy", "")
 

@@ -35,6 +35,12 @@ def test_reads_large_counters_and_passes_over_the_rest() -> None:
     assert read_counters("") == {}
 
 
+def test_a_brace_within_a_label_and_services_of_the_edge_itself_are_no_trouble() -> None:
+    text = 'traefik_service_requests_total{code="200",method="}",service="a@file"} 2\n'
+    text += 'traefik_service_requests_total{code="200",service="ping@internal"} 9\n'
+    assert read_counters(text) == {("a", 200): 2}
+
+
 def test_counts_only_the_services_asked_for() -> None:
     after = read_counters(RECORDED)
     assert traffic_between({}, after, {"shop-web"}) == Traffic(7, 1)
