@@ -79,7 +79,9 @@ def run(book: Path, inventory: Path, *more: str) -> subprocess.CompletedProcess[
 def test_a_sound_request_is_answered_with_typed_inputs_and_a_header(inventory: Path) -> None:
     done, answer = play(CHECK, inventory, "--limit", "staging", "-e", "last=5", "--check")
     assert done.returncode == 0, done.stdout
-    assert answer["inputs"] == {"stack": None, "last": 5, "format": "table", "path": None}
+    assert answer["inputs"] == {
+        "stack": None, "since": None, "until": None, "last": 5, "format": "table", "path": None
+    }  # fmt: skip
     assert (answer["environment"], answer["hosts"]) == ("staging", ["staging-1"])
     assert answer["report"]["rehearsal"] is True
     assert any("Rehearsal" in line for line in answer["display"])
