@@ -97,6 +97,7 @@ class Action:
     key: Path | None
     arguments: dict[str, Any] = field(default_factory=dict)
     rehearsal: bool = False
+    asked: list[str] = field(default_factory=list)
     task_vars: Mapping[str, Any] = field(default_factory=lambda: {"inventory_dir": "/x/inventories/lab"})
 
     @property
@@ -114,3 +115,11 @@ class Action:
         tree = dict(self.stack("ocr").tree)
         entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": "x"}
         return {"entry": entry, "environment_name": self.environment.name}
+
+    def release_arguments(self, *_: str) -> dict[str, Any]:
+        self.asked.append("registry")
+        return self.given()
+
+    def secret_arguments(self, *_: str) -> dict[str, Any]:
+        self.asked.append("secrets")
+        return {"secrets": {"OCR": "x"}, "registry_auth": ""}
