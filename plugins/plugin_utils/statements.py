@@ -21,7 +21,8 @@ KEY_VARIABLE = "SEISEI_SIGNING_KEY"
 _KEY_SETTING = "ops_signing_key"
 _LAB = "lab"
 _SHORTEST_ID = 4
-STANDING = (WITHDRAWN, BREAK_GLASS, CLOSED)  # what matters however long ago it was said
+GLASS = (BREAK_GLASS, CLOSED)  # whoever releases anything is told of glass that is open
+STANDING = (WITHDRAWN, *GLASS)  # what matters however long ago it was said
 
 
 class Statements(Protocol):
@@ -102,8 +103,8 @@ def _is_wanted(signed: Signed, wanted: Callable[[Statement], bool]) -> bool:
 
 
 def of_release(stack: str, release: str) -> Callable[[Statement], bool]:
-    """What decides about a release: what was said of it, taken back, and glass that was broken for its stack."""
-    return lambda one: one.stack == stack and (one.kind in STANDING or one.release == release)
+    """What decides about a release: what was said of it and taken back; and broken glass of whatever stack."""
+    return lambda one: one.kind in GLASS or (one.stack == stack and (one.kind == WITHDRAWN or one.release == release))
 
 
 def of_id(number: str) -> Callable[[Statement], bool]:

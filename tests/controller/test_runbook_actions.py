@@ -162,6 +162,24 @@ def test_rows_are_gathered_from_all_hosts_and_silent_hosts_are_named(inventory: 
     assert play(TABLE.replace("FILE", str(path)), inventory)[1]["changed"] is False
 
 
+def test_rows_of_another_kind_follow_in_json_alone(inventory: Path) -> None:
+    keep = """
+    - name: Keep what is open
+      ansible.builtin.set_fact:
+        open: {rows: [{open: break_glass, stack: ocr}]}
+      run_once: true
+    - name: Show it
+"""
+    text = TABLE.replace("    - name: Show it\n", keep.lstrip("\n")).replace(
+        "path: FILE", "and_of: open\n        format: json"
+    )
+    done, answer = play(text, inventory)
+    assert done.returncode == 0, done.stdout
+    assert [row.get("open") for row in json.loads("\n".join(answer["display"]))] == [None, "break_glass"]
+    answer = play(text.replace("format: json", "format: csv"), inventory)[1]
+    assert answer["display"] == ["host,stack,tenant", "staging-1,odoo18,長城"]
+
+
 def test_a_rehearsal_writes_no_file(inventory: Path) -> None:
     path = inventory.parent / "table.json"
     _, answer = play(TABLE.replace("FILE", str(path)), inventory, "--check")

@@ -16,6 +16,7 @@ from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
     BREAK_GLASS,
+    CLOSED,
     REQUESTED,
     VERIFIED,
     WITHDRAWN,
@@ -199,6 +200,15 @@ def test_with_the_ledger_away_ordinary_releases_wait_and_broken_glass_is_kept_by
     pass_on_host(json.loads(json.dumps({**given.given(), **found.arguments})), RELEASE, tmp_path, tmp_path)
     (kept,) = HostSpool(tmp_path).waiting().statements
     assert kept.statement.why == REASON
+
+
+def test_open_glass_of_another_stack_is_told_until_it_is_closed(keys: Path) -> None:
+    ledger = complete(keys)
+    glass = said(keys, BREAK_GLASS, "developer", stack="www", release="sha-0000000", why=REASON)
+    ledger.kept.append(glass)
+    assert any("stays open" in note and "for www" in note for note in passed(action(keys), ledger).notes)
+    ledger.kept.append(said(keys, CLOSED, "approver", stack="www", release="sha-0000000", of=glass.statement.id))
+    assert not any("stays open" in note for note in passed(action(keys), ledger).notes)
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
