@@ -56,7 +56,9 @@ def signatory(action: EstateAction, kind: str) -> Signatory:
         raise OpsError(
             "nothing says which key you sign with",
             where=f"{KEY_VARIABLE}, {_KEY_SETTING}",
-            do=f"export {KEY_VARIABLE}=~/.ssh/id_ed25519 (or the .pub of a key in your agent), or set {_KEY_SETTING}",
+            # Not as NAME=value: what is shown hides a value beside a name that sounds like a secret's.
+            do=f"export {KEY_VARIABLE} with the path of your key, such as ~/.ssh/id_ed25519 or the .pub of one in your"
+            f" agent, or set {_KEY_SETTING}",
         )
     path = Path(key).expanduser()
     mark = fingerprint_of(path)

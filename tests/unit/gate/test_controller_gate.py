@@ -12,6 +12,7 @@ from plugins.module_utils.gate import pass_gate as pass_on_host
 from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import InvalidInput, OpsError
+from plugins.module_utils.model.masking import mask_text
 from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
@@ -235,8 +236,9 @@ def test_a_refused_time_wants_a_reason_that_is_signed(keys: Path) -> None:
 def test_without_a_key_both_ways_to_name_one_are_told(keys: Path) -> None:
     given = action(keys)
     given.key = None
-    with pytest.raises(OpsError, match=r"SEISEI_SIGNING_KEY.*ops_signing_key"):
+    with pytest.raises(OpsError, match=r"SEISEI_SIGNING_KEY.*ops_signing_key") as caught:
         passed(given, complete(keys))
+    assert mask_text(str(caught.value)) == str(caught.value), "a path of a key is no secret to be hidden"
 
 
 def test_the_environment_variable_goes_before_the_setting(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
