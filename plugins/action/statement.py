@@ -67,6 +67,7 @@ class ActionModule(EstateAction):
         if not self.rehearsal:
             entry = ledger.append(me.sign(statement))
             lines.append(f"  entry {entry.number} of the ledger")
+            lines += self._way_back(statement)
         return {
             "changed": True,
             "display": [*lines, *self._next(statement, known)],
@@ -179,6 +180,12 @@ class ActionModule(EstateAction):
             and (kind != APPROVED or (expiry(one.statement, self.environment.gate) or soon) > soon)
             for one in known
         )
+
+    def _way_back(self, statement: Statement) -> list[str]:
+        if statement.kind not in (ACCEPTED, APPROVED):
+            return []
+        command = f"ansible-playbook playbooks/withdraw.yml {where(self, statement.environment)} -e id={statement.id}"
+        return [f'  to take it back: {command} -e \'{{"reason": "…"}}\'']
 
     def _next(self, statement: Statement, known: list[Checked]) -> list[str]:
         if statement.kind == CLOSED:

@@ -96,6 +96,21 @@ def test_a_wrong_request_fails_with_everything_that_is_wrong(inventory: Path) ->
         assert said in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "undo"),
+    [
+        ("accept", [], "withdraw.yml, which asks for the id and the reason (runbooks/withdraw.md)"),
+        ("deploy", ["-e", "release=sha-19b9b98"], "ansible-playbook playbooks/roll_back.yml -i "),
+    ],
+)
+def test_the_way_back_is_told_without_examples(inventory: Path, name: str, more: list[str], undo: str) -> None:
+    words = ["--limit", "staging", "-e", "stack=odoo18", *more]
+    _, answer = play(CHECK.replace("name: history", f"name: {name}"), inventory, *words)
+    (line,) = (line for line in answer["display"] if line.startswith("  undo "))
+    assert line.split(maxsplit=1)[1].startswith(undo)
+    assert "3f2a91c0" not in line
+
+
 def test_a_template_in_an_input_is_text_and_nothing_else(inventory: Path) -> None:
     _, answer = play(CHECK, inventory, "-e", "{\"path\": \"{{ lookup('pipe', 'id') }}\"}")
     assert answer["inputs"]["path"] == "{{ lookup('pipe', 'id') }}"

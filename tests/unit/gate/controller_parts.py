@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from plugins.module_utils.model.document import Node
@@ -80,9 +81,10 @@ class Ledger:
         self._answer()
         return list(self.kept)
 
-    def append(self, signed: Signed) -> None:
+    def append(self, signed: Signed) -> Any:
         self._answer()
         self.kept.append(signed)
+        return SimpleNamespace(number=len(self.kept))
 
     def _answer(self) -> None:
         if self.away:
