@@ -11,9 +11,9 @@ import pytest
 from plugins.action import statement as statement_action
 from plugins.module_utils.gateway.host_state import now
 from plugins.module_utils.gateway.signatures import sign
-from plugins.module_utils.model.statement import ACCEPTED, APPROVED, VERIFIED, WITHDRAWN, Statement
+from plugins.module_utils.model.statement import ACCEPTED, APPROVED, BREAK_GLASS, VERIFIED, WITHDRAWN, Statement
 from plugins.plugin_utils.statements import KEY_VARIABLE
-from tests.unit.gate.controller_parts import DIGEST, RELEASE, Ledger, environment, make_keys
+from tests.unit.gate.controller_parts import DIGEST, REASON, RELEASE, Ledger, environment, make_keys
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +61,16 @@ def test_what_was_only_rehearsed_cannot_be_taken_back(
     assert "accepted ocr" in shown
     assert "withdraw" not in shown
     assert len(ledger.kept) == 1
+
+
+@pytest.mark.parametrize("stack", ["ocr", "www"])
+def test_what_an_approved_release_still_lacks_is_told_whatever_glass_was_broken_before(
+    keys: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, stack: str
+) -> None:
+    glass = Statement(kind=BREAK_GLASS, by="developer", stack=stack, environment="production", release=RELEASE,
+                      digests={"web": DIGEST}, definition="d" * 64,
+                      at="2026-01-01T00:00:00.000Z", why=REASON)  # fmt: skip
+    ledger.kept.append(sign(glass, keys / "developer"))
+    shown = say(keys, ledger, monkeypatch, APPROVED, on="production")
+    assert "before it can go live: nobody has tried and accepted this very release on staging" in shown
+    assert "the glass is not broken" not in shown
