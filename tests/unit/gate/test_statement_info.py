@@ -35,7 +35,7 @@ class Told:
         action.__dict__["environment"] = environment(keys)
         action.task_vars = {"inventory_dir": "/x/inventories/lab"}
         action._display = SimpleNamespace(warning=self.warnings.append)
-        asked = {"stack": "", "quiet": False, **asked}
+        asked = {"stack": "", "waiting_of": "", "quiet": False, **asked}
         monkeypatch.setattr(action, "validate_argument_spec", lambda _: (None, asked))
         monkeypatch.setattr(statement_info, "Ledger", lambda _: ledger)
         self.answer = action.act()
@@ -69,4 +69,5 @@ def test_closed_glass_is_not_told_any_more(keys: Path, monkeypatch: pytest.Monke
 def test_that_nothing_can_be_told_is_told_to_a_program_too(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Told(keys, Ledger(away=True), monkeypatch, quiet=True)
     assert found.shown == ""
-    assert "What is open cannot be told: s3://ledger: the storage does not answer" in found.warnings[0]
+    assert found.warnings[0].startswith("What is open cannot be told")
+    assert "s3://ledger: the storage does not answer" in found.warnings[0]
