@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.estate import EstateAction
-from ..plugin_utils.gate import pass_gate
+from ..plugin_utils.gate import release_to_pass
 
 
 class ActionModule(EstateAction):
@@ -19,6 +19,5 @@ class ActionModule(EstateAction):
         """What the answer relies on; raises InvalidInput with everything that is missing."""
         if not self.environment.gate.required:
             return {"changed": False, "display": [f"{self.environment.name} has no gate"]}
-        given = self.release_arguments(str(self.arguments["stack"]), str(self.arguments["release"]))
-        passed = pass_gate(self, given, what="migrate", only_asking=True)
+        passed = release_to_pass(self, what="migrate", only_asking=True)
         return {"changed": False, "display": list(passed.notes)}

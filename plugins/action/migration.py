@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.gate import for_the_host, pass_gate
+from ..plugin_utils.gate import for_the_host, release_to_pass
 from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
 
@@ -15,7 +15,6 @@ class ActionModule(LookingOn):
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
         asked = for_the_host(self.arguments)
-        given = self.release_arguments(asked["stack"], asked["release"])
-        passed = pass_gate(self, given, what="migrate")
+        passed = release_to_pass(self, what="migrate")
         self.tell(passed.notes)
-        return tell_ledger(self, self.carried_through("migration", {**asked, **given, **passed.arguments}))
+        return tell_ledger(self, self.carried_through("migration", {**asked, **passed.arguments}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.gate import for_the_host, pass_gate, promoted
+from ..plugin_utils.gate import for_the_host, promoted, release_to_pass
 from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
 
@@ -21,9 +21,8 @@ class ActionModule(LookingOn):
         if asked.get("state") == "rolled_back":
             given = self.recorded_arguments(stack)
         else:
-            given = self.release_arguments(stack, asked.get("release", ""))
-            passed = pass_gate(self, given)
+            passed = release_to_pass(self)
             self.tell(passed.notes)
-            given |= passed.arguments
+            given = passed.arguments
         result = tell_ledger(self, self.carried_through("release", {**asked, **given}))
         return promoted(self, passed, result)

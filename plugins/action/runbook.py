@@ -9,7 +9,7 @@ from typing import Any
 from ansible import constants, context
 from ansible.utils.vars import load_extra_vars
 
-from ..module_utils.plan.runbook import Request, command, header, read_request
+from ..module_utils.plan.runbook import Request, header, read_request, way_back
 from ..plugin_utils.estate import EstateAction, stack_names
 from ..plugin_utils.runbook_page import load_runbook
 
@@ -64,13 +64,13 @@ def _environment(variables: Mapping[str, Any]) -> str:
 
 
 def _undo(request: Request) -> str:
-    """How to take this run back: the command line that does it where a runbook does, else the page's sentence."""
+    """How to take this run back: by a runbook where there is one, else the page's sentence."""
     book = request.runbook
     if not book.undo_runbook:
         return book.undo
     undo = load_runbook(book.undo_runbook)
     limit = request.environment if len(request.environments) == 1 else ",".join(request.hosts)
-    return command(undo, _shared(request, undo.inputs), limit=limit, inventories=_inventories())
+    return way_back(undo, _shared(request, undo.inputs), limit=limit, inventories=_inventories())
 
 
 def _shared(request: Request, accepted: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class ActionModule(EstateAction):
         if not self.rehearsal:
             entry = ledger.append(me.sign(statement))
             lines.append(f"  entry {entry.number} of the ledger")
+            lines += self._way_back(statement)
         return {
             "changed": True,
             "display": [*lines, *self._next(statement, known)],
@@ -180,6 +181,12 @@ class ActionModule(EstateAction):
             for one in known
         )
 
+    def _way_back(self, statement: Statement) -> list[str]:
+        if statement.kind not in (ACCEPTED, APPROVED):
+            return []
+        command = f"ansible-playbook playbooks/withdraw.yml {where(self, statement.environment)} -e id={statement.id}"
+        return [f'  to take it back: {command} -e \'{{"reason": "…"}}\'']
+
     def _next(self, statement: Statement, known: list[Checked]) -> list[str]:
         if statement.kind == CLOSED:
             left = open_break_glasses([*known, Checked(statement)])
@@ -188,7 +195,9 @@ class ActionModule(EstateAction):
             return []
         gate, name = self.environment.gate, self.environment.name
         now = instant(statement.at) or datetime.now(UTC)
-        decision = judge(subject_of(statement), name, [*known, Checked(statement)], "", now, gate)
+        # Who approves breaks no glass; what somebody broke before would be taken for a try that failed.
+        ordinary = [one for one in known if one.statement.kind != BREAK_GLASS]
+        decision = judge(subject_of(statement), name, [*ordinary, Checked(statement)], "", now, gate)
         lacking = [one.what for one in decision.missing if one.kind != REQUESTED]
         return [f"  before it can go live: {what}" for what in lacking]
 

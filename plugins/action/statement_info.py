@@ -8,11 +8,12 @@ from typing import Any
 
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, instant
+from ..module_utils.model.masking import mask_text
 from ..module_utils.model.statement import APPROVED, REQUESTED, Statement
 from ..module_utils.plan.gate import expiry, open_break_glasses, told_open, withdrawn
 from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.ledger import Ledger
-from ..plugin_utils.statements import STANDING, checked, where
+from ..plugin_utils.statements import GLASS, STANDING, checked, where
 
 _PROPOSED_FOR = timedelta(days=7)
 
@@ -25,25 +26,31 @@ class ActionModule(EstateAction):
     _supports_async = False
 
     def act(self) -> dict[str, Any]:
-        """Broken glass that is open, approvals that hold, and proposals; of one stack or of all."""
+        """Broken glass that is open, of whatever stack; approvals that hold, and proposals, of one stack or of all."""
         _, asked = self.validate_argument_spec(
             {"stack": {"type": "str", "default": ""}, "quiet": {"type": "bool", "default": False}}
         )
-        found = self._found(asked["stack"]) if self.environment.gate.signers else {"rows": [], "display": []}
-        return {"changed": False, **found, "report": {"open": found["rows"]}} | (
-            {"display": []} if asked["quiet"] else {}
-        )
+        nothing: dict[str, Any] = {"rows": [], "display": [], "urgent": []}
+        found = self._found(asked["stack"]) if self.environment.gate.signers else nothing
+        urgent = found.pop("urgent")
+        if asked["quiet"]:
+            found["display"] = []
+            for line in urgent:  # to standard error: what is shown may be for a program
+                self._display.warning(mask_text(line))
+        return {"changed": False, **found, "report": {"open": found["rows"]}}
 
     def _found(self, stack: str) -> dict[str, Any]:
         now = datetime.now(UTC)
         try:
             known = checked(Ledger(self.environment).signed(), self.environment.gate, now, self._matters(stack, now))
         except OpsError as error:
-            return {"rows": [], "display": [f"What is open cannot be told: {error}"]}
+            lines = [f"What is open cannot be told: {error}"]
+            return {"rows": [], "display": lines, "urgent": lines}
         glasses = open_break_glasses(known)
         waiting = self._waiting(known, now)
         rows = [{"open": one.kind, **_row(one)} for one in (*glasses, *waiting)]
-        return {"rows": rows, "display": self._lines(glasses, waiting)}
+        urgent = [f"Nobody else has looked at it yet: {told_open(one)}" for one in glasses]
+        return {"rows": rows, "display": self._lines(glasses, waiting), "urgent": urgent}
 
     def _matters(self, stack: str, now: datetime) -> Callable[[Statement], bool]:
         """What can be open: glass and what closes it, what was taken back, and the approvals and proposals of late."""
@@ -52,7 +59,8 @@ class ActionModule(EstateAction):
         def matters(one: Statement) -> bool:
             late = one.kind in (APPROVED, REQUESTED) and (instant(one.at) or oldest) > oldest
             proposed = one.kind != REQUESTED or bool(one.details.get("proposed"))
-            return (not stack or one.stack == stack) and (one.kind in STANDING or (late and proposed))
+            ours = not stack or one.stack == stack
+            return one.kind in GLASS or (ours and (one.kind in STANDING or (late and proposed)))
 
         return matters
 

@@ -18,6 +18,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "columns": {"type": "list", "elements": "raw", "required": True},
     "rows": {"type": "list", "elements": "dict"},
     "rows_of": {"type": "str"},
+    "and_of": {"type": "str", "default": ""},
     "format": {"type": "str", "choices": list(FORMATS), "default": "table"},
     "order_by": {"type": "str", "default": ""},
     "path": {"type": "path"},
@@ -38,6 +39,8 @@ class ActionModule(EstateAction):
         )
         columns = parse_columns(Node(args["columns"], "columns"))
         rows, silent = _gathered(args["rows_of"], self.task_vars) if args["rows_of"] else (args["rows"], [])
+        if args["format"] == "json" and args["and_of"]:
+            rows = [*rows, *(self.task_vars.get(args["and_of"]) or {}).get("rows", ())]
         if args["order_by"]:
             rows = ordered(rows, args["order_by"])
         lines = compose(columns, rows, form=args["format"], title=args["title"])

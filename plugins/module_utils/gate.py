@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .gateway.host_gate import FOLDER, announce, read_gate
-from .gateway.host_spool import HostSpool
+from .gateway.host_spool import HostSpool, with_head
 from .gateway.host_state import ROOT
 from .gateway.signatures import check
 from .model.container import canonical
@@ -62,7 +62,7 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
         HostSpool(state).add(signed_from(one))
     for said in decision.relied_on:
         if said.kind == BREAK_GLASS:
-            announce(told_open(said))
+            announce(with_head(told_open(said), state))
     return {"requester": sent["requester"], "relied_on": [said.id for said in decision.relied_on]}
 
 

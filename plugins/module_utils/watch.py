@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from .gateway.host_spool import with_head
 from .gateway.host_state import Busy, now, utc
 from .hands import Host
 from .hurry import locked_soon
@@ -76,7 +77,8 @@ class Watch:
         return {name: state for name, state in ill.items() if state in ("unhealthy", "down")}
 
     def _take_back(self, stack: Stack, reason: str) -> Receipt | None:
-        self.say(f"{stack.name}: release {self.watched.number} is taken back: {reason}")
+        said = f"{stack.name}: release {self.watched.number} is taken back: {reason}"
+        self.say(with_head(said, self.host.state.root))
         while self._is_ours():
             try:
                 with locked_soon(self.host, stack.name, f"rollback by the watch: {reason}"):

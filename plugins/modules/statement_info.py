@@ -14,11 +14,13 @@ author:
   - Seisei operations (@seisei)
 options:
   stack:
-    description: Only of this stack.
+    description: Approvals and proposals of this stack only. Broken glass is told of every stack.
     type: str
     default: ""
   quiet:
-    description: Show nothing; what was found is in the report.
+    description:
+      - Show nothing; what was found is in C(rows) and in the report. Broken glass, and that nothing could be found out,
+        is a warning on standard error then.
     type: bool
     default: false
 attributes:

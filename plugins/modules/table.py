@@ -36,6 +36,12 @@ options:
       - Name of a registered result whose C(rows) are gathered from every host of the play, each row with the name of
         its C(host). Hosts without an answer are named below the table.
     type: str
+  and_of:
+    description:
+      - Name of a result registered on one host, whose C(rows) follow the others in JSON, where a row may have any
+        fields. Tables and CSV, whose columns are for the others, do without them.
+    type: str
+    default: ""
   order_by:
     description:
       - Name of the field by which rows are ordered; a minus before it puts the greatest, or the newest, first. Rows

@@ -197,15 +197,19 @@ class EstateAction(ActionBase):  # type: ignore[misc]
         return {name: found[image] for name, image in images.items()}
 
     def release_arguments(self, name: str, release: str) -> dict[str, Any]:
-        """What a module needs to bring a stack to a release that this host may not know yet.
+        """What a module needs to bring a stack to a release that this host may not know yet, save the secrets.
 
-        Raises OpsError when the release's tag is not at the registry, or a secret is missing.
+        Raises OpsError when the release's tag is not at the registry.
         """
         stack = self.stack(name)
         digests = self.digests(service.image for service in stack.accessories) | self.release_digests(stack, release)
         arguments = self.recorded_arguments(name)
         arguments["entry"]["digests"] = digests
-        return {**arguments, "secrets": self.secrets_for(stack.secrets), "registry_auth": self.registry_auth()}
+        return arguments
+
+    def secret_arguments(self, name: str) -> dict[str, Any]:
+        """The secrets that go with :meth:`release_arguments`. Raises OpsError when one is missing in the store."""
+        return {"secrets": self.secrets_for(self.stack(name).secrets), "registry_auth": self.registry_auth()}
 
     def recorded_arguments(self, name: str) -> dict[str, Any]:
         """What a module needs to act on what the host has on record; neither registry nor secrets store is asked."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ _INPUTS = ("break_glass", "window_reason", "auto_promote")
 
 @dataclass(frozen=True)
 class Passed:
-    """What a host needs to judge for itself, and what the person is told."""
+    """What goes to the host, which judges for itself, and what the person is told."""
 
     subject: Subject
     arguments: dict[str, Any]
@@ -44,19 +44,39 @@ def subject_from(given: Mapping[str, Any], release: str, releases: tuple[str, ..
     return Subject(entry["name"], release, digests, stack_definition(entry["name"]))
 
 
+def release_to_pass(
+    action: EstateAction, *, what: str = "deploy", only_asking: bool = False, ledger: Statements | None = None
+) -> Passed:
+    """The arguments of a module that brings a stack to a release, once the gate lets it pass; see :func:`pass_gate`.
+
+    Each thing is asked only when it is needed: where nobody may sign, neither registry nor secrets store is.
+    """
+    name, release = str(action.arguments["stack"]), str(action.arguments["release"])
+    environment = action.environment
+    if environment.gate.required and not environment.gate.signers:
+        nothing = Subject(name, release, {}, "")
+        raise refusal(judge(nothing, environment.name, (), "", datetime.now(UTC), environment.gate), where=_WHERE)
+    given = action.release_arguments(name, release)
+    secrets = dict if only_asking else lambda: action.secret_arguments(name)
+    passed = pass_gate(action, given, what=what, only_asking=only_asking, secrets=secrets, ledger=ledger)
+    return replace(passed, arguments={**given, **passed.arguments})
+
+
 def pass_gate(
     action: EstateAction,
     given: Mapping[str, Any],
     *,
     what: str = "deploy",
     only_asking: bool = False,
+    secrets: Callable[[], dict[str, Any]] = dict,
     ledger: Statements | None = None,
 ) -> Passed:
     """Let a release or a migration pass, or raise with everything that it lacks and the commands that supply it.
 
     ``given`` are the arguments for the module, digests included. What the operator said is read of the task: ``stack``,
     ``release``, ``reason``, ``break_glass``, ``window_reason``. A rehearsal signs and writes nothing, nor does
-    ``only_asking``.
+    ``only_asking``. ``secrets`` fetches more arguments: once it is known that the release may go live, and before that
+    is signed, so that nobody has asked for, or broken glass for, what cannot begin.
 
     :raises InvalidInput: naming everything that is missing.
     :raises OpsError: when nobody can sign here, or the ledger cannot be used and no glass is broken.
@@ -67,7 +87,7 @@ def pass_gate(
     if not environment.gate.required:
         if boolean(asked.get("break_glass", False)):
             raise OpsError(f"{environment.name} has no gate", where="-e break_glass", do="leave it out")
-        return Passed(subject, {"gate": {"required": False}})
+        return Passed(subject, {"gate": {"required": False}, **secrets()})
     glass = boolean(asked.get("break_glass", False))
     me = signatory(action, BREAK_GLASS if glass else REQUESTED)
     request = say(action, BREAK_GLASS if glass else REQUESTED, subject, me.name,
@@ -79,8 +99,9 @@ def pass_gate(
     decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
+    more = secrets()
     if only_asking or action.rehearsal:
-        return Passed(subject, {"gate": {"required": True}}, _told(decision))
+        return Passed(subject, {"gate": {"required": True}, **more}, _told(decision))
     mine = me.sign(request)
     if away is None:
         away = _append(ledger, mine, glass)
@@ -93,7 +114,7 @@ def pass_gate(
         # While the ledger is away, or not as it was, the host keeps it.
         "to_keep": [mine.as_dict()] if away else [],
     }
-    return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))
+    return Passed(subject, {"gate": arguments, **more}, (*_told(decision), *_told_away(away)))
 
 
 def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _between(text: str, marker: str, block: str, page: str) -> str:
 
 def request_block(runbook: Runbook) -> str:
     """What to type, what it may be given, and what to expect: Markdown."""
-    limit = {"one_environment": "staging", "one_host": "staging-1"}.get(runbook.scope, "")
+    limit = {"one_environment": runbook.example_on, "one_host": f"{runbook.example_on}-1"}.get(runbook.scope, "")
     lines = ["```", command(runbook, {}, limit=limit), "```", ""]
     if runbook.inputs:
         lines += ["| input | what it is | may be |", "|---|---|---|"]

@@ -21,7 +21,8 @@ KEY_VARIABLE = "SEISEI_SIGNING_KEY"
 _KEY_SETTING = "ops_signing_key"
 _LAB = "lab"
 _SHORTEST_ID = 4
-STANDING = (WITHDRAWN, BREAK_GLASS, CLOSED)  # what matters however long ago it was said
+GLASS = (BREAK_GLASS, CLOSED)  # whoever releases anything is told of glass that is open
+STANDING = (WITHDRAWN, *GLASS)  # what matters however long ago it was said
 
 
 class Statements(Protocol):
@@ -55,7 +56,9 @@ def signatory(action: EstateAction, kind: str) -> Signatory:
         raise OpsError(
             "nothing says which key you sign with",
             where=f"{KEY_VARIABLE}, {_KEY_SETTING}",
-            do=f"export {KEY_VARIABLE}=~/.ssh/id_ed25519 (or the .pub of a key in your agent), or set {_KEY_SETTING}",
+            # Not as NAME=value: what is shown hides a value beside a name that sounds like a secret's.
+            do=f"export {KEY_VARIABLE} with the path of your key, such as ~/.ssh/id_ed25519 or the .pub of one in your"
+            f" agent, or set {_KEY_SETTING}",
         )
     path = Path(key).expanduser()
     mark = fingerprint_of(path)
@@ -102,8 +105,8 @@ def _is_wanted(signed: Signed, wanted: Callable[[Statement], bool]) -> bool:
 
 
 def of_release(stack: str, release: str) -> Callable[[Statement], bool]:
-    """What decides about a release: what was said of it, taken back, and glass that was broken for its stack."""
-    return lambda one: one.stack == stack and (one.kind in STANDING or one.release == release)
+    """What decides about a release: what was said of it and taken back; and broken glass of whatever stack."""
+    return lambda one: one.kind in GLASS or (one.stack == stack and (one.kind == WITHDRAWN or one.release == release))
 
 
 def of_id(number: str) -> Callable[[Statement], bool]:

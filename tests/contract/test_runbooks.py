@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,51 @@ def test_a_page_speaks_to_the_product_manager_too(name: str) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         assert (page.parent / match["target"]).is_file(), match["target"]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command as the README has it: the playbook, what is said with -e, where, and the key that signs."""
+
+    playbook: str
+    inputs: dict[str, str]
+    environment: str
+    key: str
+
+
+def typed_in_the_readme() -> list[Typed]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [typed(line) for line in text.splitlines() if re.match(r"(\w+=\S+ +)?ansible-playbook ", line)]
+
+
+def typed(line: str) -> Typed:
+    words = shlex.split(line, comments=True)
+    after = {flag: [word for before, word in pairwise(words) if before == flag]
+             for flag in ("-e", "--limit")}  # fmt: skip
+    return Typed(
+        playbook=next(Path(word).stem for word in words if word.startswith("playbooks/")),
+        inputs=dict(pair.split("=", 1) for pair in after["-e"]),
+        environment=" ".join(after["--limit"]),
+        key=words[0].partition("SEISEI_SIGNING_KEY=")[2],
+    )
+
+
+@pytest.mark.parametrize("command", typed_in_the_readme(), ids=lambda one: f"{one.playbook} {one.environment}")
+def test_a_command_of_the_readme_is_one_that_its_runbook_takes(command: Typed) -> None:
+    book = load_runbook(command.playbook)
+    assert command.inputs.keys() <= book.inputs.keys()
+    assert command.inputs.keys() >= {name for name, one in book.inputs.items() if one.required}
+    assert command.environment or book.scope == "any"
+
+
+def test_the_readme_leads_a_release_to_production_and_its_approval_is_somebody_elses() -> None:
+    way = [one for one in typed_in_the_readme() if one.environment]
+    assert [(one.playbook, one.environment) for one in way] == [
+        ("deploy", "staging"), ("accept", "staging"), ("approve", "production"), ("deploy", "production"),
+    ]  # fmt: skip
+    assert len({one.inputs["stack"] for one in way}) == len({one.inputs.get("release") for one in way} - {None}) == 1
+    assert [one.key for one in way] == ["", "", "build/lab/signers/approver", ""]
+    assert "approver" in (ROOT / "molecule/lab/labkit/signers.py").read_text(encoding="utf-8")
 
 
 def test_the_documentation_of_the_table_is_its_specification() -> None:

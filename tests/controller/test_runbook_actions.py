@@ -79,7 +79,9 @@ def run(book: Path, inventory: Path, *more: str) -> subprocess.CompletedProcess[
 def test_a_sound_request_is_answered_with_typed_inputs_and_a_header(inventory: Path) -> None:
     done, answer = play(CHECK, inventory, "--limit", "staging", "-e", "last=5", "--check")
     assert done.returncode == 0, done.stdout
-    assert answer["inputs"] == {"stack": None, "last": 5, "format": "table", "path": None}
+    assert answer["inputs"] == {
+        "stack": None, "since": None, "until": None, "last": 5, "format": "table", "path": None
+    }  # fmt: skip
     assert (answer["environment"], answer["hosts"]) == ("staging", ["staging-1"])
     assert answer["report"]["rehearsal"] is True
     assert any("Rehearsal" in line for line in answer["display"])
@@ -92,6 +94,21 @@ def test_a_wrong_request_fails_with_everything_that_is_wrong(inventory: Path) ->
     assert answer == {}
     for said in ("did you mean 'last'?", "stack 'no-such-stack' does not exist", "did you mean 'table'?"):
         assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "undo"),
+    [
+        ("accept", [], "withdraw.yml, which asks for the id and the reason (runbooks/withdraw.md)"),
+        ("deploy", ["-e", "release=sha-19b9b98"], "ansible-playbook playbooks/roll_back.yml -i "),
+    ],
+)
+def test_the_way_back_is_told_without_examples(inventory: Path, name: str, more: list[str], undo: str) -> None:
+    words = ["--limit", "staging", "-e", "stack=odoo18", *more]
+    _, answer = play(CHECK.replace("name: history", f"name: {name}"), inventory, *words)
+    (line,) = (line for line in answer["display"] if line.startswith("  undo "))
+    assert line.split(maxsplit=1)[1].startswith(undo)
+    assert "3f2a91c0" not in line
 
 
 def test_a_template_in_an_input_is_text_and_nothing_else(inventory: Path) -> None:
@@ -166,6 +183,24 @@ def test_a_file_has_the_format_that_was_asked_for(inventory: Path) -> None:
     done, _ = play(book, inventory)
     assert done.returncode == 0, done.stdout
     assert path.read_text(encoding="utf-8") == "host,stack,tenant\nstaging-1,odoo18,長城\n"
+
+
+def test_rows_of_another_kind_follow_in_json_alone(inventory: Path) -> None:
+    keep = """
+    - name: Keep what is open
+      ansible.builtin.set_fact:
+        open: {rows: [{open: break_glass, stack: ocr}]}
+      run_once: true
+    - name: Show it
+"""
+    text = TABLE.replace("    - name: Show it\n", keep.lstrip("\n")).replace(
+        "path: FILE", "and_of: open\n        format: json"
+    )
+    done, answer = play(text, inventory)
+    assert done.returncode == 0, done.stdout
+    assert [row.get("open") for row in json.loads("\n".join(answer["display"]))] == [None, "break_glass"]
+    answer = play(text.replace("format: json", "format: csv"), inventory)[1]
+    assert answer["display"] == ["host,stack,tenant", "staging-1,odoo18,長城"]
 
 
 def test_a_rehearsal_writes_no_file(inventory: Path) -> None:

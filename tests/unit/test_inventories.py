@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -20,7 +21,9 @@ REAL = sorted(ADDRESSES)
 
 @cache
 def read(inventory: str) -> dict[str, Any]:
-    argv = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", f"inventories/{inventory}", "--list"]
+    """What Ansible knows of one of ours, or of a folder elsewhere."""
+    folder = str(ROOT / "inventories" / inventory)  # an absolute path stays itself
+    argv = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", folder, "--list"]
     environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -97,3 +100,26 @@ def test_real_hosts_are_reached_as_a_person_with_checked_host_keys(environment: 
     assert told["ansible_become"] is True
     assert not any("StrictHostKeyChecking" in str(value) for value in told.values())
     assert "host_ssh_root_login" not in told, "the role's default holds: root does not log in"
+
+
+SIGNER = (
+    'tanaka namespaces="approved@seisei-ops" ssh-ed25519'
+    " AAAAC3NzaC1lZDI1NTE5AAAAIJ5vTn3WbYqEh1b0e5Yy4Xo6m1fB3cO0R2m6Qw2nVdLx\n"
+)
+
+
+@pytest.mark.parametrize("environment", REAL)
+def test_an_inventory_is_read_with_keys_in_its_files_of_signers_too(environment: str, tmp_path: Path) -> None:
+    copy = tmp_path / environment
+    shutil.copytree(ROOT / "inventories" / environment, copy)
+    for name in ("allowed_signers", "revoked_keys"):
+        with (copy / name).open("a", encoding="utf-8") as file:
+            file.write(SIGNER)
+    assert read(str(copy))[environment]["hosts"] == [f"{environment}-1"]
+
+
+def test_a_file_of_hosts_that_is_none_is_still_an_error(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "inventories" / "staging", tmp_path / "staging")
+    (tmp_path / "staging" / "more_hosts").write_text(SIGNER, encoding="utf-8")
+    with pytest.raises(AssertionError, match="more_hosts"):
+        read(str(tmp_path / "staging"))

@@ -89,3 +89,15 @@ class HostSpool:
         if not _ID.fullmatch(statement):
             raise OpsError(f"'{statement}' cannot be the id of a statement", where=str(self._folder))
         return self._folder / f"{statement}.json"
+
+
+def with_head(text: str, root: Path = ROOT) -> str:
+    """What is announced, with the newest entry of the ledger that this host knows. Never raises.
+
+    Whoever got the message keeps the head, and verify_ledger.yml takes it for a witness that nobody can change.
+    """
+    try:
+        head = HostSpool(root).head()
+    except OpsError:
+        return f"{text} (the ledger's head cannot be read here)"
+    return f"{text} (ledger head {head})" if head.number else f"{text} (no head of the ledger is known here)"

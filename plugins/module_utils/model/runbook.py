@@ -22,11 +22,12 @@ STACK = r"[a-z][a-z0-9_-]{0,40}"
 DATABASE = r"[A-Za-z_][A-Za-z0-9_-]{0,62}"
 
 _RISK = re.compile(r"(?P<level>\w+)[\s,.:;–-]+(?P<reason>\S.*)", re.DOTALL)
+_TRIED_ON = "staging"  # whatever can be tried there is
 _TIME_FORM = "write it like 2026-02-01T09:30+09:00 (Tokyo) or 2026-02-01T00:30Z (UTC)"
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _TOP = (
     "title", "title_zh", "purpose", "purpose_zh", "when", "inputs", "scope", "changes", "preconditions", "risk", "lock",
-    "undo", "expected",
+    "undo", "expected", "example_on",
 )  # fmt: skip
 _DEMANDED = ("title", "purpose", "when", "scope", "changes", "risk", "lock", "undo", "expected")
 _INPUT = ("type", "required", "default", "help", "example", "choices", "least")
@@ -59,7 +60,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Runbook:
-    """A procedure as its operator sees it. ``expected`` is in seconds; ``undo`` is a runbook's name or a sentence."""
+    """A procedure as its operator sees it. ``expected`` is in seconds; ``undo`` is a runbook's name or a sentence.
+
+    ``example_on`` is the environment that the page's example names.
+    """
 
     name: str
     title: str
@@ -76,6 +80,7 @@ class Runbook:
     preconditions: tuple[str, ...] = ()
     title_zh: str = ""
     purpose_zh: str = ""
+    example_on: str = _TRIED_ON
 
     @property
     def undo_runbook(self) -> str:
@@ -106,7 +111,10 @@ def parse_runbook(name: str, node: Node) -> Runbook:
         lock=parts["lock"].choice(LOCKS, LOCKS[0]),
         undo=parts["undo"].text(),
         expected=parts["expected"].seconds(),
+        example_on=parts["example_on"].text() or _TRIED_ON,
     )
+    if runbook.scope == "any" and parts["example_on"].value is not None:
+        parts["example_on"].reject("only a runbook that works on one environment or host has an example on one")
     node.finish()
     return runbook
 

@@ -126,7 +126,8 @@ class _Case:
             return Decision((self._nobody(),))
         glass, unbroken = self._counting(BREAK_GLASS, self.environment, self._fault_of_glass)
         if glass:
-            return Decision((), (f"the glass is broken by {self.requester}: {glass[0].why}",), (glass[0],))
+            broken = f"the glass is broken by {self.requester}: {glass[0].why}"
+            return Decision((), (broken, *self._open(but=glass[0])), (glass[0],))
         request, because = self._counting(REQUESTED, self.environment, self._fault_of_request)
         if unbroken and not request:
             return Decision((self._unbroken(unbroken),))
@@ -251,10 +252,14 @@ class _Case:
     def _notes(self) -> tuple[str, ...]:
         verdict = judge_window(self.gate.windows, self.subject.stack, self.now)
         best = next_slot(self.gate.windows, self.subject.stack, self.now, RECOMMENDED)
-        notes = [f"it stays open: {told_open(one)}" for one in open_break_glasses(self.statements)]
+        notes = self._open()
         if verdict.word != RECOMMENDED and best:
             notes.append(f"next recommended: {told_slot(best, self.gate.windows, self.subject.stack)}")
         return tuple(notes)
+
+    def _open(self, but: Statement | None = None) -> list[str]:
+        """Glass that was broken before, for whatever stack, and that nobody has looked at."""
+        return [f"it stays open: {told_open(one)}" for one in open_break_glasses(self.statements) if one != but]
 
 
 def difference(said: Statement, subject: Subject) -> str:

@@ -141,6 +141,14 @@ def command(runbook: Runbook, inputs: Mapping[str, Value], *, limit: str = "", i
     return " ".join(words)
 
 
+def way_back(undo: Runbook, inputs: Mapping[str, Value], *, limit: str = "", inventories: Iterable[str] = ()) -> str:
+    """The command line of the runbook ``undo``; a sentence while it asks for what is unknown: examples undo nothing."""
+    unknown = [f"the {name}" for name, one in undo.inputs.items() if one.required and inputs.get(name) is None]
+    if unknown:
+        return f"{undo.name}.yml, which asks for {' and '.join(unknown)} (runbooks/{undo.name}.md)"
+    return command(undo, inputs, limit=limit, inventories=inventories)
+
+
 def _said(name: str, value: Value) -> str:
     """One input for ``-e``, quoted for a shell; as JSON where Ansible would cut ``name=value`` at a blank."""
     text = plain(value)

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from plugins.module_utils.model.document import Node
@@ -80,9 +81,10 @@ class Ledger:
         self._answer()
         return list(self.kept)
 
-    def append(self, signed: Signed) -> None:
+    def append(self, signed: Signed) -> Any:
         self._answer()
         self.kept.append(signed)
+        return SimpleNamespace(number=len(self.kept))
 
     def _answer(self) -> None:
         if self.away:
@@ -97,6 +99,7 @@ class Action:
     key: Path | None
     arguments: dict[str, Any] = field(default_factory=dict)
     rehearsal: bool = False
+    asked: list[str] = field(default_factory=list)
     task_vars: Mapping[str, Any] = field(default_factory=lambda: {"inventory_dir": "/x/inventories/lab"})
 
     @property
@@ -114,3 +117,11 @@ class Action:
         tree = dict(self.stack("ocr").tree)
         entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": "x"}
         return {"entry": entry, "environment_name": self.environment.name}
+
+    def release_arguments(self, *_: str) -> dict[str, Any]:
+        self.asked.append("registry")
+        return self.given()
+
+    def secret_arguments(self, *_: str) -> dict[str, Any]:
+        self.asked.append("secrets")
+        return {"secrets": {"OCR": "x"}, "registry_auth": ""}

@@ -12,10 +12,12 @@ from plugins.module_utils.gate import pass_gate as pass_on_host
 from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import InvalidInput, OpsError
+from plugins.module_utils.model.masking import mask_text
 from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
     BREAK_GLASS,
+    CLOSED,
     REQUESTED,
     VERIFIED,
     WITHDRAWN,
@@ -24,7 +26,7 @@ from plugins.module_utils.model.statement import (
     definition_of,
 )
 from plugins.plugin_utils.estate import EstateAction, stack_source
-from plugins.plugin_utils.gate import Passed, for_the_host, pass_gate, promoted, proposal
+from plugins.plugin_utils.gate import Passed, for_the_host, pass_gate, promoted, proposal, release_to_pass
 from plugins.plugin_utils.statements import KEY_VARIABLE, by_id, checked, signatory
 from tests.unit.gate.controller_parts import (
     DIGEST,
@@ -201,6 +203,15 @@ def test_with_the_ledger_away_ordinary_releases_wait_and_broken_glass_is_kept_by
     assert kept.statement.why == REASON
 
 
+def test_open_glass_of_another_stack_is_told_until_it_is_closed(keys: Path) -> None:
+    ledger = complete(keys)
+    glass = said(keys, BREAK_GLASS, "developer", stack="www", release="sha-0000000", why=REASON)
+    ledger.kept.append(glass)
+    assert any("stays open" in note and "for www" in note for note in passed(action(keys), ledger).notes)
+    ledger.kept.append(said(keys, CLOSED, "approver", stack="www", release="sha-0000000", of=glass.statement.id))
+    assert not any("stays open" in note for note in passed(action(keys), ledger).notes)
+
+
 # -- windows -----------------------------------------------------------------------------------------------------------
 
 ALWAYS = [
@@ -225,8 +236,9 @@ def test_a_refused_time_wants_a_reason_that_is_signed(keys: Path) -> None:
 def test_without_a_key_both_ways_to_name_one_are_told(keys: Path) -> None:
     given = action(keys)
     given.key = None
-    with pytest.raises(OpsError, match=r"SEISEI_SIGNING_KEY.*ops_signing_key"):
+    with pytest.raises(OpsError, match=r"SEISEI_SIGNING_KEY.*ops_signing_key") as caught:
         passed(given, complete(keys))
+    assert mask_text(str(caught.value)) == str(caught.value), "a path of a key is no secret to be hidden"
 
 
 def test_the_environment_variable_goes_before_the_setting(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,3 +296,49 @@ def test_a_statement_is_found_by_how_its_id_begins(keys: Path) -> None:
     for nothing in ("", wanted.id[:3], "zzzzzzzz"):
         with pytest.raises(OpsError, match="0 statements have an id"):
             by_id(known, nothing)
+
+
+# -- what is asked when ------------------------------------------------------------------------------------------------
+
+
+def gone_through(given: Action, ledger: Ledger, **more: Any) -> Passed:
+    return release_to_pass(cast(EstateAction, given), ledger=ledger, **more)
+
+
+def test_where_nobody_may_sign_that_is_said_before_anything_is_asked(keys: Path) -> None:
+    given = action(keys)
+    given.environment, given.key = environment(keys, allowed_signers="# nobody yet\n"), None
+    with pytest.raises(InvalidInput, match=r"names no key.*inventories/production/allowed_signers"):
+        gone_through(given, Ledger())
+    assert given.asked == []
+
+
+def test_secrets_are_asked_for_only_when_the_release_may_go_live(keys: Path) -> None:
+    given = action(keys)
+    with pytest.raises(InvalidInput, match="nobody has tried and accepted"):
+        gone_through(given, Ledger())
+    assert given.asked == ["registry"]
+    found = gone_through(given, complete(keys))
+    assert given.asked == ["registry", "registry", "secrets"]
+    assert found.arguments.keys() == {"entry", "environment_name", "gate", "secrets", "registry_auth"}
+
+
+def test_nothing_is_signed_when_a_secret_is_missing(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Action, name: str) -> dict[str, Any]:
+        raise OpsError(f"a secret of {name} is missing")
+
+    monkeypatch.setattr(Action, "secret_arguments", missing)
+    ledger = Ledger()
+    with pytest.raises(OpsError, match="a secret of ocr is missing"):
+        gone_through(action(keys, break_glass=True, reason=REASON), ledger)
+    assert ledger.kept == []
+
+
+def test_who_only_asks_needs_no_secrets_and_a_rehearsal_does(keys: Path) -> None:
+    given = action(keys)
+    assert "secrets" not in gone_through(given, complete(keys), only_asking=True).arguments
+    assert given.asked == ["registry"]
+    given.rehearsal = True
+    assert "secrets" in gone_through(given, complete(keys)).arguments
+    free = Action(environment(keys, "staging"), None, {"stack": "ocr", "release": RELEASE})
+    assert "secrets" in gone_through(free, Ledger(away=True)).arguments

@@ -174,6 +174,13 @@ def test_broken_glass_stays_open_until_somebody_else_closes_it() -> None:
     assert any("developer broke the glass for ocr" in note for note in decided(checked(None, old)).notes)
 
 
+def test_who_breaks_the_glass_is_told_of_what_is_open_already() -> None:
+    glass, before = said(BREAK_GLASS), said(BREAK_GLASS, id="before", at=at(days=3), stack="www")
+    notes = decided(checked({}, glass, before)).notes
+    assert [note.split(":")[0] for note in notes] == ["the glass is broken by developer", "it stays open"]
+    assert "for www" in notes[1]
+
+
 @pytest.mark.parametrize(
     ("why", "enough"),
     [

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils import gate
 from plugins.module_utils.gate import pass_gate
+from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.ledger import Head
 from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
@@ -59,8 +62,8 @@ def host(keys: Path, tmp_path: Path) -> Path:
 
 
 def policy(folder: Path, **changed: Any) -> None:
-    gate = {"required": True, "verified_in": "staging", **changed}
-    (folder / "gate.json").write_text(json.dumps({"environment": "production", "gate": gate}))
+    settings = {"required": True, "verified_in": "staging", **changed}
+    (folder / "gate.json").write_text(json.dumps({"environment": "production", "gate": settings}))
 
 
 def statement(kind: str, **changed: Any) -> Statement:
@@ -82,7 +85,7 @@ def request(keys: Path, *statements: Statement, **changed: Any) -> dict[str, Any
     """What a controller sends, after its way over the wire."""
     tree = load_stack("ocr", VARIABLES).tree
     signed = [sign(one, keys / one.by).as_dict() for one in statements]
-    gate = {
+    sent = {
         "required": True,
         "source": stack_source("ocr"),
         "variables": VARIABLES,
@@ -90,7 +93,7 @@ def request(keys: Path, *statements: Statement, **changed: Any) -> dict[str, Any
         "statements": signed,
     }
     entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": "claimed"}
-    given = {"entry": entry, "environment_name": "production", "gate": gate, **changed}
+    given = {"entry": entry, "environment_name": "production", "gate": sent, **changed}
     return dict(json.loads(json.dumps(given)))
 
 
@@ -116,6 +119,18 @@ def test_it_names_who_asked_and_what_it_relied_on(keys: Path, host: Path) -> Non
     assert pass_gate(request(keys, *said, glass), RELEASE, host)["relied_on"] == [glass.id]
     policy(host, required=False)
     assert pass_gate(request(keys), RELEASE, host) == {}
+
+
+def test_broken_glass_is_announced_with_the_ledgers_head(
+    keys: Path, host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced: list[str] = []
+    monkeypatch.setattr(gate, "announce", announced.append)
+    HostSpool(tmp_path).acknowledge([], Head(12, "ab" * 32))
+    pass_gate(request(keys, statement(BREAK_GLASS)), RELEASE, host, tmp_path)
+    (said,) = announced
+    assert "developer broke the glass for ocr" in said
+    assert said.endswith("(ledger head 12:abababababab)")
 
 
 def test_without_the_controllers_word_nothing_passes(keys: Path, host: Path) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from plugins.module_utils import hands, spooling
-from plugins.module_utils.gateway.host_spool import HostSpool
+from plugins.module_utils.gateway.host_spool import HostSpool, with_head
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.gateway.signatures import check, sign
 from plugins.module_utils.model.document import Node
@@ -22,6 +22,7 @@ from plugins.module_utils.model.release import Release
 from plugins.module_utils.model.statement import HAPPENED, VERIFIED, Signed, Statement, namespace_of
 from plugins.module_utils.spooling import for_the_ledger, name_of_host, spool_statement
 from plugins.module_utils.vouching import tell_end
+from plugins.plugin_utils.ledger_audit import given_head
 from tests.unit.ledger.ledger_parts import signed
 
 HEADS = [Head(number, f"{number:064x}") for number in range(1, 6)]
@@ -55,6 +56,17 @@ def test_a_host_that_was_never_told_of_anything_says_so(spool: HostSpool) -> Non
     assert for_the_ledger(spool) == {
         "to_ledger": [], "waiting": 0, "ledger_head": {"number": 0, "hash": ""}, "spool_faults": [],
     }  # fmt: skip
+
+
+def test_what_is_announced_has_the_head_that_the_host_knows(spool: HostSpool, tmp_path: Path) -> None:
+    assert with_head("it is taken back", tmp_path) == "it is taken back (no head of the ledger is known here)"
+    spool.acknowledge([], HEADS[3])
+    said = with_head("it is taken back", tmp_path)
+    assert said == f"it is taken back (ledger head {HEADS[3]})"
+    (witness,) = given_head(said.rsplit(" ", 1)[1].rstrip(")"))
+    assert witness.head.number == HEADS[3].number
+    (tmp_path / "ledger_head.json").write_text("{", encoding="utf-8")
+    assert with_head("it is taken back", tmp_path) == "it is taken back (the ledger's head cannot be read here)"
 
 
 def test_what_waits_is_told_oldest_first_until_it_is_acknowledged(spool: HostSpool) -> None:

@@ -108,6 +108,7 @@ def test_a_release_that_does_harm_is_taken_back_and_marked(host: EdgeHost) -> No
     assert (event["by"], event["condemns"]) == ("watch", [2])
     assert "50 of 50 answers within a minute were server errors" in event["why"]
     assert "is taken back: 50 of 50" in said[-1]
+    assert said[-1].endswith("(no head of the ledger is known here)"), "an announcement is a witness of the ledger"
     with pytest.raises(OpsError, match=r"was taken back here before \(release 2\): the watch took .* -e again=true"):
         deploy(host, request(host), NEW)
     again, _ = deploy(host, request(host), NEW, again=True)

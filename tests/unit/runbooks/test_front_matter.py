@@ -67,6 +67,7 @@ def test_what_is_missing_is_named(key: str) -> None:
         ({"scope": "one_hosts"}, "did you mean 'one_host'?"),
         ({"lock": "estate"}, "'estate' is not one of stack, host, none"),
         ({"expected": "soon"}, "'soon' is not a duration"),
+        ({"scope": "any", "example_on": "production"}, "only a runbook that works on one environment or host"),
         ({"owner": "me"}, "'owner' is not accepted here"),
         ({"inputs": {"stack": {"type": "stack"}}}, "'help' is missing"),
         ({"inputs": {"Stack": {"type": "stack", "help": "x"}}}, "not a name for an input"),

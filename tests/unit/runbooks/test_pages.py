@@ -122,6 +122,15 @@ def test_a_rendered_page_has_the_command_the_inputs_and_the_steps_and_keeps_its_
     assert page.endswith("The end.\n")
 
 
+def test_an_example_names_the_environment_that_its_page_says(repository: Path) -> None:
+    page = repository / "runbooks" / "mend.md"
+    text = page.read_text(encoding="utf-8").replace("lock: none", "lock: none\nexample_on: production")
+    page.write_text(text, encoding="utf-8")
+    assert "playbooks/mend.yml --limit production -e thing=edge\n" in render_page("mend", repository)
+    page.write_text(text.replace("one_environment", "one_host"), encoding="utf-8")
+    assert "playbooks/mend.yml --limit production-1 -e thing=edge\n" in render_page("mend", repository)
+
+
 def test_rendering_twice_changes_nothing(repository: Path) -> None:
     page = repository / "runbooks" / "mend.md"
     page.write_text(render_page("mend", repository), encoding="utf-8")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from plugins.module_utils.model.errors import InvalidInput
 from plugins.module_utils.model.runbook import Input, Runbook
-from plugins.module_utils.plan.runbook import Request, command, duration, header, read_request
+from plugins.module_utils.plan.runbook import Request, command, duration, header, read_request, way_back
 
 STACKS = ("biznexus", "langbot", "ocr", "odoo18", "www")
 ONE = {"staging-1": "staging"}
@@ -145,6 +145,17 @@ def test_an_example_with_blanks_can_be_copied_too() -> None:
     wanted = Input("why", "text", required=True, example="two words")
     line = command(replace(book(), inputs={"why": wanted}), {})
     assert json.loads(shlex.split(line)[-1]) == {"why": "two words"}
+
+
+def test_the_way_back_is_a_command_when_all_of_it_is_known() -> None:
+    line = way_back(book(), SOUND, limit="staging")
+    assert line == command(book(), SOUND, limit="staging")
+
+
+def test_the_way_back_is_no_command_with_examples_in_it() -> None:
+    line = way_back(book(), {"stack": "odoo18"}, limit="staging")
+    assert line == "deploy.yml, which asks for the release (runbooks/deploy.md)"
+    assert "ansible-playbook" not in line
 
 
 def request() -> Request:
