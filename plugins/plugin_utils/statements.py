@@ -15,11 +15,10 @@ from ..module_utils.model.document import nearest
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Gate, Subject
 from ..module_utils.model.statement import BREAK_GLASS, CLOSED, HAPPENED, WITHDRAWN, Signed, Statement
-from .estate import EstateAction
+from .estate import EstateAction, is_lab
 
 KEY_VARIABLE = "SEISEI_SIGNING_KEY"
 _KEY_SETTING = "ops_signing_key"
-_LAB = "lab"
 _SHORTEST_ID = 4
 STANDING = (WITHDRAWN, BREAK_GLASS, CLOSED)  # what matters however long ago it was said
 
@@ -130,5 +129,4 @@ def by_id(statements: Iterable[Checked], given: str) -> Statement:
 
 def where(action: EstateAction, environment: str) -> str:
     """How a command line names an environment from here."""
-    inventory = Path(str(action.task_vars.get("inventory_dir", _LAB))).name
-    return f"{'' if inventory == _LAB else f'-i inventories/{environment} '}--limit {environment}"
+    return f"{'' if is_lab(action) else f'-i inventories/{environment} '}--limit {environment}"
