@@ -17,6 +17,12 @@ options:
     description: Only of this stack.
     type: str
     default: ""
+  waiting_of:
+    description:
+      - Name of the registered result of M(seisei.ops.spool) with O(seisei.ops.spool#module:state=told). What hosts keep
+        because the ledger was away is told as well.
+    type: str
+    default: ""
   quiet:
     description: Show nothing; what was found is in the report.
     type: bool

@@ -123,7 +123,8 @@ def by_id(statements: Iterable[Checked], given: str) -> Statement:
     raise OpsError(
         f"{len(found)} statements have an id that begins with '{given}'",
         where="ledger",
-        do=f"give more of it{f'; is it {guess[:12]}?' if guess else ''} (history.yml -e format=json shows ids)",
+        do=f"give more of it{f'; is it {guess[:12]}?' if guess else ''} (history.yml -e format=json shows ids); "
+        "what was said while the ledger was away waits on a host until tell_ledger.yml brings it",
     )
 
 
