@@ -10,6 +10,7 @@ from typing import Any
 
 from ..model.gate import instant, subject_of
 from ..model.ledger import Entry
+from ..model.receipt import BEGUN
 from ..model.statement import ACCEPTED, APPROVED, BREAK_GLASS, HAPPENED, VERIFIED, WITHDRAWN, Statement
 
 IN_LEDGER, WAITING, ON_HOST = "ledger", "waiting", "host"
@@ -44,7 +45,8 @@ class Told:
 def history(entries: Iterable[Entry], told: Told, wanted: Wanted) -> tuple[list[dict[str, Any]], int]:
     """Rows, the newest first, and how many were left out because only the last ones were asked for.
 
-    An event is one row, whoever tells of it: the ledger before a host's spool, the spool before its own history.
+    An event is one row, whoever tells of it: the ledger before a host's spool, the spool before its own history. That
+    a migration began is told where its end is not: it was cut off.
     """
     statements = [(entry.number, entry.signed.statement) for entry in entries]
     said = [one for _, one in statements]
@@ -54,7 +56,13 @@ def history(entries: Iterable[Entry], told: Told, wanted: Wanted) -> tuple[list[
         fresh = [one for one in waiting if one.id not in known]
         known |= {one.id for one in fresh}
         rows += [_row(one, said, kept=WAITING, host=host) for one in fresh]
-    rows += [_event(event) for event in told.events if event.get("statement", "") not in known]
+    ended = {str(one.get("transaction")) for one in (*rows, *told.events) if one.get("outcome") not in (None, BEGUN)}
+    rows += [
+        _event(event)
+        for event in told.events
+        if event.get("statement", "") not in known
+        and not (event.get("outcome") == BEGUN and str(event.get("transaction")) in ended)
+    ]
     return _newest([row for row in rows if wanted.has(row)], wanted.last)
 
 
