@@ -15,7 +15,7 @@ from .model.begun import Begun
 from .model.container import ObservedContainer
 from .model.errors import OpsError
 from .model.host import WantedStack
-from .model.receipt import Receipt
+from .model.receipt import BEGUN, MIGRATED, NOT_MIGRATED, Receipt
 from .model.release import Release, StackState
 from .model.stack import Stack
 from .plan.hardening import CHECKS, loosened
@@ -173,16 +173,17 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
     with host.state.locked(name, f"migration to {sha} by {request.by}"):
         said += _stand_ready(host, request, (GROUND, ACCESSORY))
         host.runtime.fetch(release)
-        result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
-        outcome = "migrated" if result.exit_code == 0 else "migration failed"
-        event: dict[str, Any] = {
-            "action": "migrate",
-            "transaction": host.transaction,
-            "release": sha,
-            "outcome": outcome,
-            "seconds": round(result.seconds, 3),
-        }
-        event |= {"by": request.by, "why": request.why, "error": _error(result), **request.allowed}
+        event: dict[str, Any] = {"action": "migrate", "transaction": host.transaction, "release": sha}
+        event |= {"by": request.by, "why": request.why, **request.allowed}
+        # Of one whose process is killed nothing else tells, and its container may run on.
+        host.state.tell(name, {**event, "outcome": BEGUN})
+        try:
+            result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
+        except OpsError as error:
+            host.tell(release, {**event, "outcome": NOT_MIGRATED, "error": str(error)})
+            raise
+        outcome = MIGRATED if result.exit_code == 0 else NOT_MIGRATED
+        event |= {"outcome": outcome, "seconds": round(result.seconds, 3), "error": _error(result)}
         said += _say(host, *(f"  warning: {warning}" for warning in host.tell(release, event)))
     if result.exit_code != 0:
         raise OpsError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .model.errors import OpsError
-from .model.receipt import DONE, UNDONE, Receipt, Undone
+from .model.receipt import BEGUN, DONE, MIGRATED, UNDONE, Receipt, Undone
 
 if TYPE_CHECKING:
     from .gateway.engine import TaskResult
@@ -53,11 +53,20 @@ def migrated(ran: TaskResult | None, said: list[str]) -> Result:
 
 def from_history(stack: str, event: Mapping[str, Any]) -> Result:
     """The same of a transaction whose process died, as history tells it; nothing is told of one that never began."""
-    if event.get("outcome") == DONE:
-        return {"changed": True, "display": [f"{stack}: {event['release']} is live"], "report": dict(event)}
-    undone = "; it was undone, and what was live before serves" if event.get("outcome") == UNDONE else ""
-    why = f"{event.get('error') or 'it was cut off before it began, or a migration that may run on'}{undone}"
-    error = OpsError(why, where=stack, do="look at the host's journal for the cause, then run the same again")
+    outcome, do = event.get("outcome"), "look at the host's journal for the cause, then run the same again"
+    if outcome in (DONE, MIGRATED):
+        became = "is live" if outcome == DONE else "has its schema: the migration succeeded"
+        return {"changed": True, "display": [f"{stack}: {event['release']} {became}"], "report": dict(event)}
+    why = str(event.get("error") or "it was cut off before it began")
+    if outcome == UNDONE:
+        why += "; it was undone, and what was live before serves"
+    if outcome == BEGUN:
+        why = f"the process that ran the migration to {event.get('release')} was killed; its container may run on"
+        do = (
+            f"on the host: docker ps --filter name={stack}-.*-task says whether it does, docker logs how far it is; "
+            "wait for its end, or docker stop it; then run the same again"
+        )
+    error = OpsError(why, where=stack, do=do)
     return {**failed(error), "report": dict(event)}
 
 

@@ -5,6 +5,7 @@ Containers now; processes under pm2 take the same steps with ports instead of co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,6 +21,7 @@ from .model.switching import PAUSED, STOPPED, Notice
 from .plan.containers import container_name, wanted_container
 
 _LAST_LINES = 40
+_TASK = "-task"
 _NOTICE_LIMIT_S = 10.0
 
 
@@ -72,7 +74,7 @@ class Runtime(Protocol):
         """Run a command beside what runs of a release, and return what it wrote."""
 
     def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
-        """Run a command once in the release's own environment, to its end."""
+        """Run a command once in the release's own environment, to its end. Raises OpsError when one runs already."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,9 @@ class ContainerRuntime:
         stack = self._stack(release)
         for container in self._containers(release):
             if container.service.name == service:
+                # Of any release: two of them would change the same data.
+                name = re.escape(container_name(stack.name, service))
+                running.must_not_run(self.engine, rf"{name}-[^-]+-\d+{_TASK}")
                 return self.engine.run_task(_as_task(container, command), limit_s)
         raise OpsError(f"'{service}' is not a released service of '{stack.name}'", do="look at x-ops.releases")
 
@@ -212,7 +217,7 @@ def _as_task(container: WantedContainer, command: tuple[str, ...]) -> WantedCont
     payload = {**container.payload, "Cmd": list(command), "HostConfig": host, "Labels": labels}
     payload["Healthcheck"] = {"Test": ["NONE"]}
     return WantedContainer(
-        f"{container.name}-task",
+        f"{container.name}{_TASK}",
         container.service,
         container.stack,
         container.image,

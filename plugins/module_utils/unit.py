@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .gateway.host_state import HostState, now, utc
+from .gateway.host_state import Busy, HostState, now, utc
 from .gateway.reserve import renew
 from .gateway.told import Told, clear_requests
 from .hurry import deaf
@@ -114,8 +114,7 @@ def _hear(told: Told | None, entry: Mapping[str, Any]) -> None:
 def _tend(stack: str = "", transaction: str = "") -> int:
     """One stack, after the unit of a transaction of its; or all of them, at a boot and every minute."""
     if stack:
-        told = Told(stack, transaction) if transaction else None
-        return _put_right(stack, told)
+        return _put_right(stack, Told(stack, transaction) if transaction else None)
     clear_requests()
     state = HostState()
     renew(state.root)
@@ -123,10 +122,22 @@ def _tend(stack: str = "", transaction: str = "") -> int:
 
 
 def _tend_one(state: HostState, stack: str) -> int:
+    """All that a stack needs. Whatever goes wrong with it stops neither the rest of it nor the other stacks."""
+    needs: tuple[Callable[[], int], ...] = (
+        lambda: _put_right(stack, None),
+        lambda: _end_windows(state, stack),
+        lambda: _watch_on(state, stack),
+    )
+    return max(_tried(stack, need) for need in needs)
+
+
+def _tried(stack: str, need: Callable[[], int]) -> int:
     try:
-        return max(_put_right(stack, None), _end_windows(state, stack), _watch_on(state, stack))
-    except OpsError as error:  # what cannot be read stops its own stack, not the others
-        say(ALERT, str(error))
+        return need()
+    except Busy:  # whoever holds the stack mends it first; the next minute looks again
+        return 0
+    except Exception as error:  # noqa: BLE001 - a fault in what a stack left must not keep the others waiting
+        say(ALERT, str(error) if isinstance(error, OpsError) else f"{stack}: {type(error).__name__}: {error}")
         return 1
 
 
@@ -139,22 +150,29 @@ def _end_windows(state: HostState, stack: str) -> int:
         if has_ended(state, EdgeFiles(), stack):
             with state.locked(stack, "the end of what a switch left for a time"):
                 say(INFO, "\n".join(end_windows(hands(""), stack)))
+    except Busy:  # no reason to say anything: the next minute does it
+        return 0
     except OpsError as error:
         say(WARNING, f"{error}; tried again in a minute")
     return 0
 
 
-def _put_right(stack: str, told: Told | None) -> int:
+def _put_right(stack: str, own: Told | None) -> int:
+    """Bring to rest what died; after a unit its ``own`` transaction alone, which is tried for a while.
+
+    Whoever holds the stack's lock is at work on it, and mends it first: that is no failure.
+    """
     state = HostState()
-    deadline = time.monotonic() + ENGINE_LIMIT_S
-    while begun := state.begun(stack):
-        told = told or Told(stack, begun.id)
+    deadline = time.monotonic() + (ENGINE_LIMIT_S if own else 0.0)
+    while (begun := state.begun(stack)) and (own is None or begun.id == own.transaction):
+        told = own or Told(stack, begun.id)
         try:
-            receipt = _settled(begun, told)
+            receipt = _settled(state, begun, told)
         except OpsError as error:
-            if time.monotonic() > deadline:
-                say(ALERT, f"{error}; tried again by seisei-tend.timer")
-                return 1
+            busy = isinstance(error, Busy)
+            if time.monotonic() >= deadline:
+                say(INFO if busy else ALERT, str(error) if busy else f"{error}; tried again by seisei-tend.timer")
+                return 0 if busy else 1
             time.sleep(RETRY_S)
         else:
             if receipt:
@@ -162,17 +180,20 @@ def _put_right(stack: str, told: Told | None) -> int:
             if receipt and state.begun(stack):
                 say(ALERT, f"{stack}: how it ended cannot be written down; tried again by seisei-tend.timer")
                 return 1
-    if told and not told.has_ended():  # it died before it began, or after it had told history
-        events = [event for event in state.history(stack)[-5:] if event.get("transaction") == told.transaction]
-        told.end(from_history(stack, events[-1] if events else {}))
+    if own and not own.has_ended():  # it died before it began, or after it had told history
+        events = [event for event in state.history(stack) if event.get("transaction") == own.transaction]
+        own.end(from_history(stack, events[-1] if events else {}))
     return 0
 
 
-def _settled(begun: Begun, told: Told) -> Receipt | None:
-    from .tend import tend  # noqa: PLC0415 - see above
+def _settled(state: HostState, begun: Begun, told: Told) -> Receipt | None:
+    """What it came to; None when somebody else brought it to rest in the meantime."""
+    with state.locked(begun.stack, f"mending of the {begun.action} that was cut off"):
+        if state.begun(begun.stack) != begun:
+            return None
+        from .tend import tend  # noqa: PLC0415 - see above
 
-    host = hands(begun.environment, told=told)
-    with host.state.locked(begun.stack, f"mending of the {begun.action} that was cut off"):
+        host = hands(begun.environment, told=told)
         return tend(host, begun.stack, next((str(entry["cause"]) for entry in told.since(0) if "cause" in entry), ""))
 
 

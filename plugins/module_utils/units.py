@@ -12,7 +12,7 @@ from typing import Any
 
 from .gateway import library
 from .gateway.host_state import HostState
-from .gateway.told import ENDED, Told, newest
+from .gateway.told import ENDED, Told, tellings
 from .gateway.units import Units
 from .model.begun import Watched
 from .model.errors import OpsError
@@ -91,15 +91,13 @@ class Heard:
 
 
 def listen(stack: str, transaction: str, since: int, *, least_s: float, most_s: float) -> Heard:
-    """Listen to a transaction (the newest, without a name) until it ends.
+    """Listen to a transaction (without a name: what goes on, else the newest) until it ends.
 
     Comes back before that once there is something to tell and ``least_s`` seconds have passed, or after ``most_s``.
     Raises OpsError when nothing is known of it, or it ended without a word.
     """
     state = HostState()
-    told = Told(stack, transaction) if transaction else newest(stack)
-    if told is None and (begun := state.begun(stack)):
-        told = Told(stack, begun.id)  # of before this host was started: it is being put right
+    told = Told(stack, transaction) if transaction else _at_hand(state, stack)
     if told is None:
         raise OpsError(
             f"nothing was done with '{stack}' since this host was started",
@@ -122,6 +120,19 @@ def listen(stack: str, transaction: str, since: int, *, least_s: float, most_s: 
                 if heard.result:
                     return heard
         time.sleep(POLL_S)
+
+
+def _at_hand(state: HostState, stack: str) -> Told | None:
+    """What goes on in a stack, or is being put right; else the newest.
+
+    Whoever asks wants to see that, and not how somebody else was refused because of it. A migration is never begun,
+    nor is a release that still has its services set up: their units run.
+    """
+    if begun := state.begun(stack):
+        return Told(stack, begun.id)
+    found = tellings(stack)
+    going = (one for one in found if not one.has_ended() and Units().runs(unit_of(stack, one.transaction)))
+    return next(going, found[0] if found else None)
 
 
 def _end_of(entries: list[dict[str, Any]]) -> Result | None:

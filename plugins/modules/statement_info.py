@@ -17,6 +17,12 @@ options:
     description: Approvals and proposals of this stack only. Broken glass is told of every stack.
     type: str
     default: ""
+  waiting_of:
+    description:
+      - Name of the registered result of M(seisei.ops.spool) with O(seisei.ops.spool#module:state=told). What hosts keep
+        because the ledger was away is told as well.
+    type: str
+    default: ""
   quiet:
     description:
       - Show nothing; what was found is in C(rows) and in the report. Broken glass, and that nothing could be found out,

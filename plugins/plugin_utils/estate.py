@@ -32,6 +32,7 @@ STACKS = ROOT / "inventories" / "stacks"
 
 # A shell's exit code for a child that a signal ended is this plus the signal's number.
 _KILLED = 128
+_LAB = "lab"
 
 
 def stack_names() -> list[str]:
@@ -241,6 +242,11 @@ class EstateAction(ActionBase):  # type: ignore[misc]
                 do="run the same again: it finds what was begun, and finishes or undoes it",
             )
         return result
+
+
+def is_lab(action: EstateAction) -> bool:
+    """Whether this run is on the lab's inventory, which ansible.cfg takes when a command line names none."""
+    return Path(str(action.task_vars.get("inventory_dir", _LAB))).name == _LAB
 
 
 def _last_line(result: Mapping[str, Any]) -> str:

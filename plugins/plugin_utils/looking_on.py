@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.model.errors import OpsError
-from .estate import CutOff, EstateAction
+from .estate import CutOff, EstateAction, is_lab
 
 _BROKEN = (AnsibleConnectionFailure, CutOff)
 _TRIES, _TRY_EVERY_S = 10, 3.0  # a network that comes back within half a minute costs nobody the sight of it
@@ -88,8 +88,9 @@ class LookingOn(EstateAction):
         return f"to look on again: {self._attach(stack)}"
 
     def _attach(self, stack: str) -> str:
+        inventory = "" if is_lab(self) else f"-i inventories/{self.environment.name} "
         limit = self.task_vars.get("inventory_hostname", "")
-        return f"ansible-playbook playbooks/attach.yml --limit {limit} -e stack={stack}"
+        return f"ansible-playbook playbooks/attach.yml {inventory}--limit {limit} -e stack={stack}"
 
 
 def _first_line(error: Exception) -> str:

@@ -15,11 +15,10 @@ from ..module_utils.model.document import nearest
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Gate, Subject
 from ..module_utils.model.statement import BREAK_GLASS, CLOSED, HAPPENED, WITHDRAWN, Signed, Statement
-from .estate import EstateAction
+from .estate import EstateAction, is_lab
 
 KEY_VARIABLE = "SEISEI_SIGNING_KEY"
 _KEY_SETTING = "ops_signing_key"
-_LAB = "lab"
 _SHORTEST_ID = 4
 GLASS = (BREAK_GLASS, CLOSED)  # whoever releases anything is told of glass that is open
 STANDING = (WITHDRAWN, *GLASS)  # what matters however long ago it was said
@@ -127,11 +126,11 @@ def by_id(statements: Iterable[Checked], given: str) -> Statement:
     raise OpsError(
         f"{len(found)} statements have an id that begins with '{given}'",
         where="ledger",
-        do=f"give more of it{f'; is it {guess[:12]}?' if guess else ''} (history.yml -e format=json shows ids)",
+        do=f"give more of it{f'; is it {guess[:12]}?' if guess else ''} (history.yml -e format=json shows ids); "
+        "what was said while the ledger was away waits on a host until tell_ledger.yml brings it",
     )
 
 
 def where(action: EstateAction, environment: str) -> str:
     """How a command line names an environment from here."""
-    inventory = Path(str(action.task_vars.get("inventory_dir", _LAB))).name
-    return f"{'' if inventory == _LAB else f'-i inventories/{environment} '}--limit {environment}"
+    return f"{'' if is_lab(action) else f'-i inventories/{environment} '}--limit {environment}"

@@ -37,6 +37,7 @@ FREE_IT = (
 _BEGUN, _WATCHED = "transaction.json", "watch.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LOCK = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_STOPPABLE = re.compile(r", in (seisei-(?:release|watch)-[a-z0-9-]+), since ")
 
 
 def now() -> str:
@@ -148,7 +149,31 @@ def _event(stack: str, number: int, line: str) -> dict[str, Any]:
 
 
 class Busy(OpsError):
-    """Somebody else is changing the stack."""
+    """Somebody else is changing the stack; ``holder`` is what its lock says of them."""
+
+    def __init__(self, stack: str, holder: str) -> None:
+        found = _STOPPABLE.search(holder)
+        # Its process heeds no signal to end, and dies; what comes after the unit (ExecStopPost) tends the stack.
+        end = (
+            f"; if nobody can wait, on the host: systemctl stop {found[1]} (what it began is undone, or finished when "
+            "its release is live; roll_back.md says what a migration needs)"
+            if found
+            else ""
+        )
+        super().__init__(
+            f"stack '{stack}' is being changed: {holder or 'just started'}",
+            do=f"wait for it to end, then run this again{end}",
+        )
+
+
+def own_unit(cgroup: Path = Path("/proc/self/cgroup")) -> str:
+    """The unit of ours that this process runs in, or nothing; see cgroups(7)."""
+    with suppress(OSError):
+        for line in cgroup.read_text(encoding="utf-8").splitlines():
+            name = line.rpartition("/")[2]
+            if name.startswith("seisei-") and name.endswith(".service"):
+                return name.removesuffix(".service")
+    return ""
 
 
 class HostState:
@@ -329,12 +354,10 @@ class HostState:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 handle.seek(0)
-                raise Busy(
-                    f"stack '{stack}' is being changed: {handle.read().strip() or 'just started'}",
-                    do="wait for it to end, then run this again",
-                ) from error
+                raise Busy(stack, handle.read().strip()) from error
+            unit = own_unit()
             handle.truncate(0)
-            handle.write(f"{what}, pid {os.getpid()} ({getpass.getuser()}), since {now()}")
+            handle.write(f"{what}, pid {os.getpid()} ({getpass.getuser()}){unit and f', in {unit}'}, since {now()}")
             handle.flush()
             try:
                 yield

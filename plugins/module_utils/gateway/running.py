@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from contextlib import suppress
@@ -94,3 +95,17 @@ def remove_image(engine: Engine, image: str) -> bool:
                 return False
             raise
     return True
+
+
+def must_not_run(engine: Engine, names: str) -> None:
+    """Raise OpsError when a container runs whose name is like ``names``, a regular expression."""
+    with explained("listing containers"):
+        running = [name.lstrip("/") for entry in engine.api.containers() for name in entry["Names"]]
+    for name in running:
+        if re.fullmatch(names, name):
+            raise OpsError(
+                "a task of this stack runs already: whoever began it was cut off, and it went on",
+                where=f"container {name}",
+                do=f"docker logs {name} on the host says how far it is; wait for its end, or docker stop {name}; then "
+                "run this again",
+            )

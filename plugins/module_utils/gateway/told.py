@@ -108,8 +108,8 @@ def clear_requests(run: Path = RUN) -> None:
                 path.unlink()
 
 
-def newest(stack: str, run: Path = RUN) -> Told | None:
-    """What was told last of a stack since this host was started, or None."""
+def tellings(stack: str, run: Path = RUN) -> list[Told]:
+    """What was told of a stack since this host was started, the newest first."""
     folder = run / "told" / stack
     found = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
-    return Told(stack, found[-1].stem, run) if found else None
+    return [Told(stack, path.stem, run) for path in reversed(found)]

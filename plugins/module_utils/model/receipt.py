@@ -8,6 +8,7 @@ from typing import Any
 from .errors import OpsError
 
 DONE, UNDONE, STUCK = "done", "undone", "stuck"
+BEGUN, MIGRATED, NOT_MIGRATED = "begun", "migrated", "migration failed"  # of a migration
 
 
 @dataclass

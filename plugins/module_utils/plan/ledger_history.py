@@ -9,6 +9,7 @@ from typing import Any
 
 from ..model.gate import instant
 from ..model.ledger import Entry
+from ..model.receipt import BEGUN
 from ..model.statement import ACCEPTED, APPROVED, BREAK_GLASS, HAPPENED, REQUESTED, VERIFIED, Statement
 
 IN_LEDGER, WAITING, ON_HOST = "ledger", "waiting", "host"
@@ -57,7 +58,8 @@ class Found:
 def history(entries: Iterable[Entry], told: Told, wanted: Wanted, faults: Faults) -> Found:
     """How it came to be, of what is told with a signature that counts.
 
-    An event is one row, whoever tells of it: the ledger before a host's spool, the spool before its own history.
+    An event is one row, whoever tells of it: the ledger before a host's spool, the spool before its own history. That
+    a migration began is told where its end is not: it was cut off.
     Signatures are looked at of what is shown, and of what that names: to look takes a process.
     """
     statements = [(entry.number, entry.signed.statement) for entry in entries]
@@ -69,7 +71,14 @@ def history(entries: Iterable[Entry], told: Told, wanted: Wanted, faults: Faults
             fresh = [one for one in waiting if one.id not in known and not trust.refuses(one)]
             known |= {one.id for one in fresh}
             rows += [_row(one, kept=WAITING, host=host) for one in fresh]
-        rows += [_event(event) for event in told.events if event.get("statement", "") not in known]
+        ends = [one for one in (*rows, *told.events) if one.get("outcome") not in (None, BEGUN)]
+        ended = {str(one.get("transaction")) for one in ends}
+        rows += [
+            _event(event)
+            for event in told.events
+            if event.get("statement", "") not in known
+            and not (event.get("outcome") == BEGUN and str(event.get("transaction")) in ended)
+        ]
         shown, left_out = _newest([row for row in rows if wanted.has(row)], wanted.last)
         said = [row[_SAID] for row in shown if row["kept"] != ON_HOST]
         if not trust.ask([(one, one.environment) for one in said]):  # else others move up into their places

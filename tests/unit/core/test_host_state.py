@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.gateway.host_state import HostState, write_file
+from plugins.module_utils.gateway import host_state
+from plugins.module_utils.gateway.host_state import Busy, HostState, write_file
 from plugins.module_utils.model.container import config_mark
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState
@@ -155,6 +156,38 @@ def test_the_lock_names_its_holder_and_dies_with_it(state: HostState) -> None:
         process.wait()
         with state.locked("shop", "converge"):
             assert (state.run / "shop.lock").read_text().startswith(f"converge, pid {os.getpid()}")
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit", "stoppable"),
+    [
+        ("0::/system.slice/seisei-release-shop-0123456789ab.service\n", "seisei-release-shop-0123456789ab", True),
+        ("0::/docker/x/system.slice/seisei-watch-shop-0123456789ab.service\n", "seisei-watch-shop-0123456789ab", True),
+        ("4:memory:/a\n1:name=systemd:/system.slice/seisei-tend.service\n0::/\n", "seisei-tend", False),
+        ("0::/user.slice/user-0.slice/session-3.scope\n", "", False),
+        ("0::/system.slice/ssh.service\n", "", False),
+    ],
+)
+def test_the_lock_names_the_unit_of_its_holder_and_how_it_is_ended(
+    state: HostState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str, unit: str, stoppable: bool
+) -> None:
+    (tmp_path / "cgroup").write_text(cgroup)
+    assert host_state.own_unit(tmp_path / "cgroup") == unit
+    assert host_state.own_unit(tmp_path / "nowhere") == ""
+    monkeypatch.setattr(host_state, "own_unit", lambda: unit)
+    with state.locked("shop", "deploy of sha-1 by ann"), pytest.raises(Busy) as caught, state.locked("shop", "two"):
+        pass
+    assert (f"), in {unit}, since " in caught.value.what) == bool(unit)
+    assert (f"systemctl stop {unit} (" in caught.value.do) == stoppable
+    assert caught.value.do.startswith("wait for it to end, then run this again")
+
+
+def test_a_holder_that_is_asked_to_end_lets_the_lock_go(state: HostState) -> None:
+    with holder(state.run) as process:
+        process.terminate()
+        assert process.wait(5) == -signal.SIGTERM
+        with state.locked("shop", "two"):
+            pass
 
 
 def test_the_lock_is_given_back_and_closed_to_others(state: HostState) -> None:

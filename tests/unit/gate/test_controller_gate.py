@@ -294,7 +294,7 @@ def test_a_statement_is_found_by_how_its_id_begins(keys: Path) -> None:
     wanted = ledger.kept[0].statement
     assert by_id(known, wanted.id[:8]).id == wanted.id
     for nothing in ("", wanted.id[:3], "zzzzzzzz"):
-        with pytest.raises(OpsError, match="0 statements have an id"):
+        with pytest.raises(OpsError, match=r"0 statements have an id.*tell_ledger\.yml"):
             by_id(known, nothing)
 
 

@@ -243,3 +243,16 @@ def test_details_do_not_pass_themselves_off_as_what_was_signed() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert rows() == []
+
+
+def test_that_a_migration_began_is_told_where_its_end_is_not() -> None:
+    def event(outcome: str, **more: Any) -> dict[str, Any]:
+        return {"environment": "production", "stack": "odoo18", "at": f"2026-11-25T0{len(outcome)}:00:00Z",
+                "action": "migrate", "outcome": outcome, "transaction": "t", **more}  # fmt: skip
+
+    begun, end = event("begun"), event("migrated")
+    assert [row["outcome"] for row in rows(told=Told(events=[begun]))] == ["begun"]
+    assert [row["outcome"] for row in rows(told=Told(events=[begun, end]))] == ["migrated"]
+    details = {"action": "migrate", "outcome": "migrated", "transaction": "t"}
+    told = Told(events=[begun])
+    assert [row["outcome"] for row in rows(happened(1, 5, details=details), told=told)] == ["migrated"]

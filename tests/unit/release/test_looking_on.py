@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +72,18 @@ def test_steps_are_shown_as_they_come_with_how_to_look_on_again() -> None:
     assert action.asked[1:] == [
         ("release", {"stack": "shop", "state": "attached", "transaction": "t", "heard": heard}) for heard in (2, 3)
     ]
+
+
+@pytest.mark.parametrize("inventory", ["production", "lab"])
+def test_how_to_look_on_again_names_the_inventory_unless_it_is_the_default(inventory: str) -> None:
+    action = Action(going_on(1), *[BROKEN] * 10)
+    action.task_vars["inventory_dir"] = f"/x/inventories/{inventory}"
+    action.__dict__["environment"] = SimpleNamespace(name="production")
+    option = " -i inventories/production" if inventory == "production" else ""
+    command = f"ansible-playbook playbooks/attach.yml{option} --limit prod-1 -e stack=shop"
+    with pytest.raises(OpsError, match=re.escape(command)):
+        action.carried_through("release", {"stack": "shop"})
+    assert f"  {command}" in action._display.shown
 
 
 @pytest.mark.parametrize("fault", [BROKEN, CutOff("the run on the host was cut off")])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.gateway.told import ENDED, Told, clear_requests, newest
+from plugins.module_utils.gateway.told import ENDED, Told, clear_requests, tellings
 from plugins.module_utils.model.errors import OpsError
 
 ID = "0123456789ab"
@@ -64,15 +64,14 @@ def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_newest_is_found_and_old_ones_make_room(tmp_path: Path) -> None:
-    assert newest("shop", tmp_path) is None
+    assert tellings("shop", tmp_path) == []
     for number in range(15):
         told = Told("shop", f"{number:012x}", tmp_path)
         told.ask({})
         path = tmp_path / "told" / "shop" / f"{number:012x}.jsonl"
         os.utime(path, (1000 + number, 1000 + number))
-    found = newest("shop", tmp_path)
-    assert found
-    assert found.transaction == f"{14:012x}"
+    found = tellings("shop", tmp_path)
+    assert found[0].transaction == f"{14:012x}"
     assert len(list((tmp_path / "told" / "shop").iterdir())) <= 11
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,93 @@ def test_an_end_that_cannot_be_written_down_is_told_and_left_to_the_timer(
     assert unit.main(["tend", "shop", ID]) == 1
     assert "shop sha-2: the disk is full; it was undone, and what was live before serves" in end(found)["msg"]
     assert "<1>shop: how it ended cannot be written down" in capsys.readouterr().out
+
+
+def begin(host: Path, stack: str, transaction: str = ID) -> None:
+    begun = Begun(transaction, stack, 2, "deploy", StackState(live=1), was_present=False, began="2026-11-26T00:00:00Z")
+    HostState(host / "var").begin(begun)
+
+
+@pytest.mark.parametrize("words", [["tend"], ["tend", "shop"]])
+def test_a_release_that_goes_on_is_nothing_to_mend_and_no_alert(
+    host: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(unit, "hands", lambda *_, **__: pytest.fail("the engine was asked before the lock was"))
+    begin(host, "shop")
+    began = time.monotonic()
+    with HostState(host / "var", host / "run").locked("shop", "deploy of sha-2 by ann"):
+        assert unit.main(words) == 0
+    assert time.monotonic() - began < 1.0
+    assert "<1>" not in capsys.readouterr().out
+    assert not Told("shop", ID, host / "run").has_ended()
+
+
+def test_housekeeping_of_a_stack_that_is_held_says_nothing(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("plugins.module_utils.windows.has_ended", lambda *_: True)
+    (host / "var" / "stacks" / "shop").mkdir(parents=True)
+    with HostState(host / "var", host / "run").locked("shop", "deploy of sha-2 by ann"):
+        assert unit.main(["tend"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_after_a_unit_its_own_transaction_is_tried_for_a_while_and_from_the_timer_once(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tries: list[str] = []
+
+    def away(_state: HostState, begun: Begun, _told: Told) -> None:
+        tries.append(begun.stack)
+        if len(tries) < 3:
+            raise OpsError("the engine does not answer")
+        HostState(host / "var").ended(begun.stack)
+
+    monkeypatch.setattr(unit, "RETRY_S", 0.0)
+    monkeypatch.setattr(unit, "_settled", away)
+    told(host)
+    begin(host, "shop")
+    assert unit.main(["tend"]) == 1
+    assert tries == ["shop"]
+    assert "<1>the engine does not answer; tried again by seisei-tend.timer" in capsys.readouterr().out
+    assert unit.main(["tend", "shop", ID]) == 0
+    assert len(tries) == 3
+
+
+def test_after_a_unit_another_transaction_of_its_stack_is_left_alone(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit, "_settled", lambda *_: pytest.fail("it is somebody else's"))
+    found = told(host)
+    begin(host, "shop", "ffffffffffff")
+    assert unit.main(["tend", "shop", ID]) == 0
+    assert "it was cut off before it began" in end(found)["msg"]
+
+
+def test_what_another_mends_at_the_moment_is_left_to_it_in_the_end(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(unit, "ENGINE_LIMIT_S", 0.0)
+    told(host)
+    begin(host, "shop")
+    with HostState(host / "var", host / "run").locked("shop", "rollback by ann"):
+        assert unit.main(["tend", "shop", ID]) == 0
+    assert "<1>" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", [OpsError("the engine does not answer"), KeyError("number"), OSError("disk")])
+def test_whatever_is_wrong_with_one_stack_the_others_are_tended(
+    host: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = []
+
+    def settled(_state: HostState, begun: Begun, _told: Told) -> None:
+        tried.append(begun.stack)
+        raise fault
+
+    monkeypatch.setattr(unit, "_settled", settled)
+    for stack in ("odoo", "shop"):
+        begin(host, stack)
+    assert unit.main(["tend"]) == 1
+    assert tried == ["odoo", "shop"]
+    assert capsys.readouterr().out.count("<1>") == 2
