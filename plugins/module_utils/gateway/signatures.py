@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from ..model.errors import OpsError
 from ..model.gate import Checked, Gate, instant
-from ..model.signers import revoked_fingerprints
+from ..model.signers import is_name, revoked_fingerprints
 from ..model.statement import Signed, Statement, namespace_of
 
 HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
@@ -94,9 +94,11 @@ class _Trust:
         at = instant(statement.at)
         if at is None:
             return f"'{statement.at}' is not a time with its zone"
+        if not is_name(statement.by):
+            return "what it says of its signer is no name"
         with TemporaryDirectory(dir=self._folder) as own:
             signature = Path(own) / "signature"
-            signature.write_text(signed.signature, encoding="utf-8")
+            signature.write_text(signed.signature, encoding="utf-8", errors="replace")
             for moment in {at, now or at}:
                 told = self._verify(signed.text, signature, statement, moment)
                 if told is not None:

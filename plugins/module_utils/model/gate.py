@@ -75,9 +75,9 @@ def instant(text: str) -> datetime | None:
     """A statement's time; None when it is no time, or does not say its zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):  # the latter: the year 0 or 10000 in UTC
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
 REASON_KEYS = Keys(

@@ -100,7 +100,10 @@ def lacks_substance(why: str, least: Substance) -> str:
 def expiry(statement: Statement, gate: Gate) -> datetime | None:
     """When an approval ends: at what it says, or at the longest life the gate grants. None: it has no readable time."""
     at = instant(statement.at)
-    longest = at + timedelta(seconds=gate.valid_for) if at else None
+    try:
+        longest = at + timedelta(seconds=gate.valid_for) if at else None
+    except OverflowError:  # it says a time at the end of all years
+        return None
     said = instant(statement.expires) if statement.expires else longest
     return min(said, longest) if said and longest else None
 

@@ -7,8 +7,9 @@ links cannot: a tail that was cut off, and a chain that was linked anew after an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..model.errors import OpsError
@@ -170,16 +171,24 @@ def _placed(objects: Mapping[int, str], entries: Mapping[int, Entry]) -> tuple[d
 
 def _missing(objects: Mapping[int, str], witnesses: Sequence[Witness]) -> list[Finding]:
     last = max(objects, default=0)
-    findings = [
-        Finding(number, REMOVED, f"it is not there, and entry {last} is")
-        for number in range(1, last)
-        if number not in objects
-    ]
+    findings = [_gap(first, end, last) for first, end in _gaps(objects)]
     most = max(witnesses, key=lambda one: one.head.number, default=Witness("", NO_HEAD))
     if most.head.number > last:
         with_it = "" if most.head.number == last + 1 else f", with all up to entry {most.head.number}"
         findings.append(Finding(last + 1, TRUNCATED, f"it was cut off{with_it}: {most.where} knows of it"))
     return findings
+
+
+def _gaps(objects: Mapping[int, str]) -> Iterator[tuple[int, int]]:
+    """First and last number of each run that is not there: one object far away makes one gap, however wide it is."""
+    for before, after in pairwise((0, *sorted(number for number in objects if number > 0))):
+        if after > before + 1:
+            yield before + 1, after - 1
+
+
+def _gap(first: int, end: int, last: int) -> Finding:
+    with_it = "" if first == end else f", with all up to entry {end}"
+    return Finding(first, REMOVED, f"it is not there{with_it}, and entry {last} is")
 
 
 def _broken_links(

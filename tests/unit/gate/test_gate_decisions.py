@@ -18,7 +18,7 @@ from plugins.module_utils.model.statement import (
     VERIFIED,
     WITHDRAWN,
 )
-from plugins.module_utils.plan.gate import judge, lacks_substance, open_break_glasses
+from plugins.module_utils.plan.gate import expiry, judge, lacks_substance, open_break_glasses
 from tests.unit.gate.gate_parts import (  # fmt: skip
     COMPLETE,
     DIGEST,
@@ -211,3 +211,9 @@ def test_a_reason_of_substance_opens_the_window_and_another_does_not() -> None:
 def test_a_release_of_another_name_with_the_same_digest_is_another_release() -> None:
     other = Subject("ocr", "sha-0000000", SUBJECT.digests, SUBJECT.definition)
     assert len(judge(other, "production", checked(), "developer", NOW, GATE).missing) == 4
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "soon"])
+def test_an_approval_of_an_impossible_time_is_none(when: str) -> None:
+    assert expiry(said(APPROVED, at=when), GATE) is None
+    assert not decided(checked({**COMPLETE, APPROVED: said(APPROVED, at=when)})).allowed

@@ -134,6 +134,30 @@ def test_a_statement_without_a_time_is_not_good(keys: Path) -> None:
     assert "is not a time" in fault(sign(approval(at="yesterday"), keys / "approver"), gate(keys))
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"at": "0001-01-01T00:00:00+14:00"}, "is not a time"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "is not a time"),
+        ({"by": "a\0b"}, "is no name"),
+        ({"by": ""}, "is no name"),
+        ({"by": "a" * 200_000}, "is no name"),
+        ({"by": "a b"}, "is no name"),
+    ],
+)
+def test_whatever_a_statement_says_its_fault_is_told(keys: Path, changed: dict[str, str], says: str) -> None:
+    odd = Signed(approval(**changed).text(), "junk \ud800")
+    good = sign(approval(), keys / "approver")
+    first, second = check([odd, good], gate(keys), NOW)
+    assert says in first.fault
+    assert second.fault == ""
+
+
+@pytest.mark.parametrize("signature", ["", "junk \ud800", "\0", "-----BEGIN SSH SIGNATURE-----\n" + "A" * 70_000])
+def test_whatever_a_signature_is_its_fault_is_told(keys: Path, signature: str) -> None:
+    assert "forged or damaged" in fault(Signed(approval().text(), signature), gate(keys))
+
+
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
 def test_other_kinds_of_keys_sign_too(keys: Path, tmp_path: Path, kind: str) -> None:
     line = make_key(tmp_path / "key", kind)
