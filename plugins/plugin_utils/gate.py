@@ -13,6 +13,7 @@ from ..module_utils.gate import refusal
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Subject
 from ..module_utils.model.ledger import LedgerAway, LedgerTampered
+from ..module_utils.model.legible import on_one_line
 from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
 from ..module_utils.plan.gate import Decision, Missing, judge
 from .estate import EstateAction, stack_definition, stack_source
@@ -148,7 +149,7 @@ def _command(action: EstateAction, missing: Missing) -> str:
 
 def _told(decision: Decision) -> tuple[str, ...]:
     relied = [f"gate: {one.kind} by {one.by} at {one.at} ({one.id[:8]})" for one in decision.relied_on]
-    return (*relied, *(f"gate: {note}" for note in decision.notes))
+    return tuple(on_one_line(line) for line in (*relied, *(f"gate: {note}" for note in decision.notes)))
 
 
 def _told_away(away: OpsError | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from .document import Node
 from .release_window import WINDOW_KEYS, WindowPolicy, parse_windows
 from .signers import Signer, parse_revoked, parse_signers
-from .statement import Statement
+from .statement import BREAK_GLASS, Statement
 from .vocabulary import Key, Keys
 
 DAY_S = 86_400.0
@@ -60,10 +60,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Checked:
-    """A statement whose signature was looked at. ``fault`` empty means that its signer did sign it, and may."""
+    """A statement whose signature was looked at. ``fault`` empty means that its signer did sign it, and may.
+
+    ``revoked`` says of a fault that the key did sign it, and was revoked.
+    """
 
     statement: Statement
     fault: str = ""
+    revoked: bool = False
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether it is broken glass that somebody has to look at, whatever became of its key since."""
+        return self.statement.kind == BREAK_GLASS and (not self.fault or self.revoked)
 
 
 def subject_of(statement: Statement) -> Subject:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..model.gate import Checked, Gate, Subject, Substance, instant, subject_of
+from ..model.legible import on_one_line
 from ..model.statement import (
     ACCEPTED,
     APPROVED,
@@ -70,11 +71,18 @@ def judge(
 
 
 def open_break_glasses(statements: Iterable[Checked]) -> list[Statement]:
-    """Broken glass that nobody else has looked at since, oldest first."""
-    good = [one.statement for one in statements if not one.fault]
-    closed = {(one.of, one.by) for one in good if one.kind == CLOSED}
+    """Broken glass that nobody else has looked at since, oldest first.
+
+    That its key was revoked closes nothing; the reason, as it is shown, says so.
+    """
+    known = list(statements)
+    closed = {(one.statement.of, one.statement.by) for one in known if not one.fault and one.statement.kind == CLOSED}
     found = [
-        one for one in good if one.kind == BREAK_GLASS and not any(of == one.id and by != one.by for of, by in closed)
+        replace(one.statement, why=f"signed with a key that is revoked: {one.statement.why}")
+        if one.revoked
+        else one.statement
+        for one in known
+        if one.stays_open and not any(of == one.statement.id and by != one.statement.by for of, by in closed)
     ]
     return sorted(found, key=lambda one: (one.at, one.id))
 
@@ -279,4 +287,4 @@ def difference(said: Statement, subject: Subject) -> str:
 def told_open(glass: Statement) -> str:
     """A broken glass in one line."""
     release = f"{glass.stack} {glass.release} in {glass.environment}"
-    return f"{glass.id[:8]}: {glass.by} broke the glass for {release} at {glass.at} ({glass.why})"
+    return on_one_line(f"{glass.id[:8]}: {glass.by} broke the glass for {release} at {glass.at} ({glass.why})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
     BREAK_GLASS,
+    CLOSED,
     REQUESTED,
     VERIFIED,
     WITHDRAWN,
@@ -23,6 +25,7 @@ from plugins.module_utils.model.statement import (
     Statement,
     definition_of,
 )
+from plugins.module_utils.plan.gate import open_break_glasses
 from plugins.plugin_utils.estate import EstateAction, stack_source
 from plugins.plugin_utils.gate import Passed, for_the_host, pass_gate, promoted, proposal
 from plugins.plugin_utils.statements import KEY_VARIABLE, by_id, checked, signatory
@@ -284,3 +287,18 @@ def test_a_statement_is_found_by_how_its_id_begins(keys: Path) -> None:
     for nothing in ("", wanted.id[:3], "zzzzzzzz"):
         with pytest.raises(OpsError, match="0 statements have an id"):
             by_id(known, nothing)
+
+
+def test_broken_glass_stays_open_whatever_it_says_and_whatever_becomes_of_its_key(keys: Path) -> None:
+    details = {"x": {"kind": "happened"}}
+    glass = said(keys, BREAK_GLASS, "developer", why=REASON, details=details)
+    later = datetime.now(UTC) + timedelta(days=40)
+    known = environment(keys).gate
+    ended = allowed_signers(keys).replace('" ssh', f'",valid-before="{later - timedelta(days=1):%Y%m%d}Z" ssh')
+    revoked = (keys / "developer.pub").read_text()
+    for gate in (known, environment(keys, allowed_signers=ended).gate, environment(keys, revoked_keys=revoked).gate):
+        found = checked([glass], gate, later, lambda _: True)
+        assert [one.id for one in open_break_glasses(found)] == [glass.statement.id]
+        assert by_id(found, glass.statement.id).id == glass.statement.id
+        closed = said(keys, CLOSED, "approver", of=glass.statement.id)
+        assert open_break_glasses(checked([glass, closed], gate, later, lambda _: True)) == []

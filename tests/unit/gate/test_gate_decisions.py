@@ -18,7 +18,7 @@ from plugins.module_utils.model.statement import (
     VERIFIED,
     WITHDRAWN,
 )
-from plugins.module_utils.plan.gate import expiry, judge, lacks_substance, open_break_glasses
+from plugins.module_utils.plan.gate import expiry, judge, lacks_substance, open_break_glasses, told_open
 from tests.unit.gate.gate_parts import (  # fmt: skip
     COMPLETE,
     DIGEST,
@@ -217,3 +217,18 @@ def test_a_release_of_another_name_with_the_same_digest_is_another_release() -> 
 def test_an_approval_of_an_impossible_time_is_none(when: str) -> None:
     assert expiry(said(APPROVED, at=when), GATE) is None
     assert not decided(checked({**COMPLETE, APPROVED: said(APPROVED, at=when)})).allowed
+
+
+def test_glass_of_a_revoked_key_stays_open_and_says_so() -> None:
+    glass = Checked(said(BREAK_GLASS), "the key of developer is revoked", revoked=True)
+    (found,) = open_break_glasses([glass])
+    assert (found.id, found.why) == (glass.statement.id, f"signed with a key that is revoked: {REASON}")
+    assert open_break_glasses([glass, Checked(said(CLOSED, of=glass.statement.id))]) == []
+    gone = Checked(said(CLOSED, of=glass.statement.id), "the key of approver is revoked", revoked=True)
+    assert open_break_glasses([glass, gone]) == [found]
+    assert not decided([glass]).allowed
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    told = told_open(said(BREAK_GLASS, why="nothing\x1b[2K\x9b1A\u202e works\r\nand more"))
+    assert told.endswith("(nothing\ufffd[2K\ufffd1A\ufffd works and more)")

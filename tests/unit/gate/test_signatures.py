@@ -17,7 +17,7 @@ from plugins.module_utils.gateway.signatures import check, fingerprint_of, sign
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.gate import Gate, parse_gate
-from plugins.module_utils.model.statement import APPROVED, CLOSED, Signed, Statement
+from plugins.module_utils.model.statement import APPROVED, CLOSED, WITHDRAWN, Signed, Statement, namespace_of
 from tests.unit.gate.gate_parts import said
 
 NOW = datetime(2026, 12, 8, 6, 30, tzinfo=UTC)
@@ -128,6 +128,16 @@ def test_a_key_has_to_be_valid_when_it_signed_and_now(keys: Path) -> None:
     early = gate(keys, options=f'{SPACES},valid-after="20261208062930Z"')
     assert "the key of approver is not valid at that time" in fault(signed, early)
     assert fault(signed, gate(keys, options=f'{SPACES},valid-after="20261208Z",valid-before="20261209Z"')) == ""
+
+
+@pytest.mark.parametrize("kind", [WITHDRAWN, CLOSED])
+def test_that_a_key_runs_out_brings_nothing_back(keys: Path, kind: str) -> None:
+    signed = sign(said(kind, by="approver"), keys / "approver")
+    spaces = f'namespaces="{namespace_of(kind)}"'
+    assert fault(signed, gate(keys, options=f'{spaces},valid-before="20261208062959Z"')) == ""
+    assert "not valid at that time" in fault(signed, gate(keys, options=f'{spaces},valid-before="20261208062859Z"'))
+    (found,) = check([signed], gate(keys, options=spaces, revoked=public(keys, "approver")))
+    assert found.revoked
 
 
 def test_a_statement_without_a_time_is_not_good(keys: Path) -> None:
