@@ -17,7 +17,7 @@ from .model.errors import InvalidInput, OpsError
 from .model.gate import Subject
 from .model.interpolation import interpolate
 from .model.stack import parse_tree
-from .model.statement import BREAK_GLASS, definition_of, signed_from
+from .model.statement import BREAK_GLASS, REQUESTED, definition_of, signed_from
 from .plan.gate import Decision, Missing, judge, told_open
 
 _WHERE = "gate of this host"
@@ -51,12 +51,16 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
         return
     now = datetime.now(UTC)
     subject = _subject(given["entry"], release, sent)
-    statements = check([signed_from(one) for one in sent.get("statements", ())], ours.gate, now)
+    signed = [signed_from(one) for one in sent.get("statements", ())]
+    statements = check(signed, ours.gate, now)
     decision = judge(subject, ours.environment, statements, str(sent.get("requester", "")), now, ours.gate)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE)
-    for one in sent.get("to_keep", ()):  # the ledger was away: broken glass is not lost for that
-        HostSpool(state).add(signed_from(one))
+    asked = [one.text() for one in decision.relied_on if one.kind in (BREAK_GLASS, REQUESTED)]
+    for one in signed:
+        # Whoever asks cannot keep it from the ledger, which passes over what it has already.
+        if one.text in asked and not check([one], ours.gate, now)[0].fault:
+            HostSpool(state).add(one)
     for said in decision.relied_on:
         if said.kind == BREAK_GLASS:
             announce(told_open(said))

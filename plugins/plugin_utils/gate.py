@@ -91,8 +91,6 @@ def pass_gate(
         "variables": dict(action.variables),
         "requester": me.name,
         "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
-        # While the ledger is away, or not as it was, the host keeps it.
-        "to_keep": [mine.as_dict()] if away else [],
     }
     return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))
 

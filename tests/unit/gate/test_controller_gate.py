@@ -103,7 +103,7 @@ def test_what_is_sent_along_passes_on_the_host_and_is_all_that_it_needs(keys: Pa
     policy = {"environment": "production", "gate": {"required": True, "verified_in": "staging"}}
     (tmp_path / "gate.json").write_text(json.dumps(policy))
     pass_on_host(sent, RELEASE, tmp_path, tmp_path)
-    assert HostSpool(tmp_path).waiting().statements == ()
+    assert [one.statement.kind for one in HostSpool(tmp_path).waiting().statements] == [REQUESTED]
 
 
 def test_everything_that_is_missing_is_told_with_the_command_for_it_and_nothing_is_written(keys: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.gate import pass_gate
+from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.statement import (
@@ -102,52 +103,52 @@ def test_the_released_service_is_called_as_here() -> None:
 
 
 def test_what_was_signed_for_passes(keys: Path, host: Path) -> None:
-    pass_gate(request(keys, *map(statement, ALL)), RELEASE, host)
-    pass_gate(request(keys, statement(BREAK_GLASS)), RELEASE, host)
+    pass_gate(request(keys, *map(statement, ALL)), RELEASE, host, host)
+    pass_gate(request(keys, statement(BREAK_GLASS)), RELEASE, host, host)
 
 
 def test_without_the_controllers_word_nothing_passes(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     given["gate"] = {"required": False}
     with pytest.raises(OpsError, match="nothing that was signed came with the release"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
     del given["gate"]
     with pytest.raises(OpsError, match="nothing that was signed came with the release"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_one_statement_less_is_named_with_its_command(keys: Path, host: Path, kind: str) -> None:
     with pytest.raises(OpsError, match=r"gate of this host: (no host|nobody|developer).*ansible-playbook playbooks/"):
-        pass_gate(request(keys, *(statement(one) for one in ALL if one != kind)), RELEASE, host)
+        pass_gate(request(keys, *(statement(one) for one in ALL if one != kind)), RELEASE, host, host)
 
 
 def test_another_release_or_digest_than_was_signed_for_is_refused(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     with pytest.raises(OpsError, match="it is for sha-724f892, not sha-0000000"):
-        pass_gate(given, "sha-0000000", host)
+        pass_gate(given, "sha-0000000", host, host)
     given["entry"]["digests"]["web"] = "sha256:" + "b" * 64
     with pytest.raises(OpsError, match="it is for web at sha256:aaaa"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
 
 
 def test_the_definition_is_worked_out_from_what_would_run(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     given["entry"]["tree"]["services"]["web"]["environment"] = {"EVIL": "1"}
     with pytest.raises(OpsError, match="is not the one in the stack file that came with it"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
     given = request(keys, *map(statement, ALL))
     for tree in (given["entry"]["tree"], given["gate"]["source"]):
         tree["services"]["web"].setdefault("environment", {})["EVIL"] = "1"
     with pytest.raises(OpsError, match="the stack file is another"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
 
 
 def test_a_host_judges_by_its_own_files(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     (host / "revoked_keys").write_text((keys / "approver.pub").read_text())
     with pytest.raises(OpsError, match=r"the key of approver is revoked"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
     (host / "revoked_keys").write_text("")
     policy(
         host,
@@ -156,30 +157,58 @@ def test_a_host_judges_by_its_own_files(keys: Path, host: Path) -> None:
         ],
     )
     with pytest.raises(OpsError, match=r"no releases now .freeze: moving.*the policies leave no time"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
 
 
 def test_a_run_for_another_environment_is_refused(keys: Path, host: Path) -> None:
     given = request(keys, environment_name="staging", gate={"required": False})
     with pytest.raises(OpsError, match="it belongs to production, and this run is for staging"):
-        pass_gate(given, RELEASE, host)
+        pass_gate(given, RELEASE, host, host)
 
 
 def test_a_host_without_a_gate_is_provisioned_first_where_one_is_asked_for(keys: Path, tmp_path: Path) -> None:
     with pytest.raises(OpsError, match=r"provision\.yml --limit production"):
-        pass_gate(request(keys, *map(statement, ALL)), RELEASE, tmp_path)
-    pass_gate(request(keys, gate={"required": False}), RELEASE, tmp_path)
-    pass_gate({**request(keys), "gate": None}, RELEASE, tmp_path)
+        pass_gate(request(keys, *map(statement, ALL)), RELEASE, tmp_path, tmp_path)
+    pass_gate(request(keys, gate={"required": False}), RELEASE, tmp_path, tmp_path)
+    pass_gate({**request(keys), "gate": None}, RELEASE, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"environment": "production"}', '{"gate": {}}'])
 def test_a_damaged_gate_is_shut(keys: Path, host: Path, text: str) -> None:
     (host / "gate.json").write_text(text)
     with pytest.raises(OpsError, match=r"cannot be read.*provision\.yml"):
-        pass_gate(request(keys, *map(statement, ALL)), RELEASE, host)
+        pass_gate(request(keys, *map(statement, ALL)), RELEASE, host, host)
 
 
 def test_a_gate_whose_signers_are_gone_is_shut(keys: Path, host: Path) -> None:
     (host / "allowed_signers").unlink()
     with pytest.raises(OpsError, match="cannot be read"):
-        pass_gate(request(keys, *map(statement, ALL)), RELEASE, host)
+        pass_gate(request(keys, *map(statement, ALL)), RELEASE, host, host)
+
+
+@pytest.mark.parametrize("kinds", [ALL, (BREAK_GLASS,)])
+def test_a_host_keeps_who_asked_for_the_ledger_whatever_the_controller_wants(
+    keys: Path, host: Path, kinds: tuple[str, ...]
+) -> None:
+    given = request(keys, *map(statement, kinds))
+    forged = {**given["gate"]["statements"][-1], "signature": "junk"}
+    given["gate"]["statements"] = [forged, *given["gate"]["statements"], forged]
+    given["gate"]["to_keep"] = [sign(statement(APPROVED), keys / "approver").as_dict()]
+    pass_gate(given, RELEASE, host, host)
+    (kept,) = HostSpool(host).waiting().statements
+    assert kept.as_dict() == given["gate"]["statements"][-2]
+
+
+def test_a_request_does_not_take_the_place_of_what_waits(keys: Path, host: Path) -> None:
+    asked = statement(REQUESTED)
+    waits = sign(statement(VERIFIED, id=asked.id), keys / "staging-1")
+    HostSpool(host).add(waits)
+    with pytest.raises(OpsError, match="another statement with this id waits"):
+        pass_gate(request(keys, *map(statement, ALL[:-1]), asked), RELEASE, host, host)
+    assert HostSpool(host).waiting().statements == (waits,)
+
+
+def test_nothing_that_was_refused_is_kept(keys: Path, host: Path) -> None:
+    with pytest.raises(OpsError):
+        pass_gate(request(keys, statement(REQUESTED)), RELEASE, host, host)
+    assert HostSpool(host).waiting().statements == ()
