@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.plan.gate import MIGRATE
 from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.gate import pass_gate
 
@@ -20,5 +21,5 @@ class ActionModule(EstateAction):
         if not self.environment.gate.required:
             return {"changed": False, "display": [f"{self.environment.name} has no gate"]}
         given = self.release_arguments(str(self.arguments["stack"]), str(self.arguments["release"]))
-        passed = pass_gate(self, given, what="migrate", only_asking=True)
+        passed = pass_gate(self, given, what=MIGRATE, only_asking=True)
         return {"changed": False, "display": list(passed.notes)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.plan.gate import MIGRATE
 from ..plugin_utils.gate import for_the_host, pass_gate
 from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
@@ -16,6 +17,6 @@ class ActionModule(LookingOn):
         """Returns the module's result."""
         asked = for_the_host(self.arguments)
         given = self.release_arguments(asked["stack"], asked["release"])
-        passed = pass_gate(self, given, what="migrate")
+        passed = pass_gate(self, given, what=MIGRATE)
         self.tell(passed.notes)
         return tell_ledger(self, self.carried_through("migration", {**asked, **given, **passed.arguments}))

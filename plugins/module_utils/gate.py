@@ -7,24 +7,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .gateway.host_gate import FOLDER, announce, read_gate
+from .gateway.host_gate import FOLDER, HostGate, announce, read_gate, use
 from .gateway.host_spool import HostSpool
 from .gateway.host_state import ROOT
 from .gateway.signatures import check
 from .model.container import canonical
 from .model.document import Node
 from .model.errors import InvalidInput, OpsError
-from .model.gate import Subject
+from .model.gate import Gate, Subject
 from .model.interpolation import interpolate
 from .model.stack import parse_tree
 from .model.statement import BREAK_GLASS, REQUESTED, definition_of, signed_from
-from .plan.gate import Decision, Missing, judge, told_open
+from .plan.gate import DEPLOY, Decision, Missing, judge, told_open
 
 _WHERE = "gate of this host"
 
 
-def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT) -> None:
-    """Let a release pass that the controller sent, or raise with everything that it lacks.
+def pass_gate(
+    given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT, *, what: str = DEPLOY
+) -> None:
+    """Let a release pass that the controller sent, or a migration to it, or raise with everything that it lacks.
 
     ``given`` are the arguments of a doorway: ``entry``, ``environment_name`` and ``gate``, which has ``required``,
     ``source`` (the stack file's tree before its names were resolved), ``variables``, ``requester`` and ``statements``.
@@ -32,38 +34,49 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
     :raises OpsError: when this host has no gate and ought to, belongs elsewhere, or was sent another stack than said.
     :raises InvalidInput: naming everything that is missing.
     """
-    sent, ours = given.get("gate") or {}, read_gate(folder)
-    if ours is None:
-        if sent.get("required"):
-            raise OpsError(
-                "its environment asks for a gate, and none was placed here",
-                where=_WHERE,
-                do=f"ansible-playbook playbooks/provision.yml --limit {given['environment_name']}",
-            )
-        return
-    if given["environment_name"] != ours.environment:
-        raise OpsError(
-            f"it belongs to {ours.environment}, and this run is for {given['environment_name']}",
-            where=_WHERE,
-            do="name the right inventory; a host that moved to another environment is provisioned there",
-        )
+    sent = given.get("gate") or {}
+    ours = _gate_for(str(given["environment_name"]), sent, folder)
     if not ours.gate.required:
         return
     now = datetime.now(UTC)
     subject = _subject(given["entry"], release, sent)
     signed = [signed_from(one) for one in sent.get("statements", ())]
+    requester = str(sent.get("requester", ""))
     statements = check(signed, ours.gate, now)
-    decision = judge(subject, ours.environment, statements, str(sent.get("requester", "")), now, ours.gate)
+    decision = judge(subject, ours.environment, statements, requester, now, ours.gate, action=what)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE)
-    asked = [one.text() for one in decision.relied_on if one.kind in (BREAK_GLASS, REQUESTED)]
+    asked = [one for one in decision.relied_on if one.kind in (BREAK_GLASS, REQUESTED)]
+    for request in asked:
+        use(request.id, str(given.get("transaction") or ""), state)
+    texts = [one.text() for one in asked]
     for one in signed:
         # Whoever asks cannot keep it from the ledger, which passes over what it has already.
-        if one.text in asked and not check([one], ours.gate, now)[0].fault:
+        if one.text in texts and not check([one], ours.gate, now)[0].fault:
             HostSpool(state).add(one)
-    for said in decision.relied_on:
+    for said in asked:
         if said.kind == BREAK_GLASS:
             announce(told_open(said))
+
+
+def _gate_for(environment: str, sent: Mapping[str, Any], folder: Path) -> HostGate:
+    """The gate of this host for a run; one that asks nothing where none was placed and none is asked for."""
+    ours = read_gate(folder)
+    if ours is None:
+        if sent.get("required"):
+            raise OpsError(
+                "its environment asks for a gate, and none was placed here",
+                where=_WHERE,
+                do=f"ansible-playbook playbooks/provision.yml --limit {environment}",
+            )
+        return HostGate(environment, Gate())
+    if environment != ours.environment:
+        raise OpsError(
+            f"it belongs to {ours.environment}, and this run is for {environment}",
+            where=_WHERE,
+            do="name the right inventory; a host that moved to another environment is provisioned there",
+        )
+    return ours
 
 
 def refusal(decision: Decision, *, where: str, commands: Iterable[str] = ()) -> InvalidInput:

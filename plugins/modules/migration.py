@@ -61,6 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
+from ..module_utils.plan.gate import MIGRATE
 from ..module_utils.spooling import with_spool
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
@@ -87,7 +88,7 @@ def main() -> None:
 
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
-    pass_gate(given, given["release"])
+    pass_gate(given, given["release"], what=MIGRATE)
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
     begin(stack, transaction, {**asked, "state": "migrated"})

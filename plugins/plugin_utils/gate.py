@@ -15,7 +15,7 @@ from ..module_utils.model.gate import Checked, Subject
 from ..module_utils.model.ledger import LedgerAway, LedgerTampered
 from ..module_utils.model.legible import on_one_line
 from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
-from ..module_utils.plan.gate import Decision, Missing, judge
+from ..module_utils.plan.gate import DEPLOY, Decision, Missing, judge
 from .estate import EstateAction, stack_definition, stack_source
 from .ledger import Ledger
 from .statements import Statements, checked, of_release, say, signatory, where
@@ -49,7 +49,7 @@ def pass_gate(
     action: EstateAction,
     given: Mapping[str, Any],
     *,
-    what: str = "deploy",
+    what: str = DEPLOY,
     only_asking: bool = False,
     ledger: Statements | None = None,
 ) -> Passed:
@@ -77,7 +77,7 @@ def pass_gate(
     ledger = ledger or Ledger(environment)
     kept, away = _kept(ledger, glass)
     known = checked(kept, environment.gate, now, of_release(name, release))
-    decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
+    decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate, action=what)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
     if only_asking or action.rehearsal:

@@ -25,6 +25,7 @@ from ..model.statement import (
 )
 from .release_windows import RECOMMENDED, REFUSED, judge_window, next_slot, told_slot
 
+DEPLOY, MIGRATE = "deploy", "migrate"
 FRESH = timedelta(minutes=15)
 SKEW = timedelta(minutes=2)  # what clocks of controller and host may differ
 _MOST_REASONS = 3
@@ -62,12 +63,19 @@ class Decision:
 
 
 def judge(
-    subject: Subject, environment: str, statements: Iterable[Checked], requester: str, now: datetime, gate: Gate
+    subject: Subject,
+    environment: str,
+    statements: Iterable[Checked],
+    requester: str,
+    now: datetime,
+    gate: Gate,
+    *,
+    action: str = DEPLOY,
 ) -> Decision:
-    """Whether ``requester`` (a principal) may put a release live in an environment now."""
+    """Whether ``requester`` (a principal) may put a release live in an environment now, or migrate to it."""
     if not gate.required:
         return Decision((), ("this environment has no gate",))
-    return _Case(subject, environment, tuple(statements), requester, now, gate).decide()
+    return _Case(subject, environment, tuple(statements), requester, now, gate, action).decide()
 
 
 def open_break_glasses(statements: Iterable[Checked]) -> list[Statement]:
@@ -127,9 +135,10 @@ class _Case:
         requester: str,
         now: datetime,
         gate: Gate,
+        action: str,
     ) -> None:
         self.subject, self.environment, self.statements = subject, environment, statements
-        self.requester, self.now, self.gate = requester, now, gate
+        self.requester, self.now, self.gate, self.action = requester, now, gate, action
         self.withdrawn = withdrawn(statements)
 
     def decide(self) -> Decision:
@@ -204,6 +213,8 @@ class _Case:
         at = instant(said.at)
         if at is None or at < self.now - FRESH:
             return f"it is of {said.at}, and a request holds {FRESH.seconds // 60} minutes"
+        if (asked := said.details.get("action")) != self.action:
+            return f"it asks to {asked if asked in (DEPLOY, MIGRATE) else 'do something else'}, not to {self.action}"
         return "" if said.by == self.requester else f"{said.by} asks, and this run is {self.requester}'s"
 
     # -- what is missing -----------------------------------------------------------------------------------------------

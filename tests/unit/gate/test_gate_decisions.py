@@ -201,9 +201,9 @@ def test_a_refused_time_asks_for_a_reason_and_names_the_next_slot() -> None:
 
 
 def test_a_reason_of_substance_opens_the_window_and_another_does_not() -> None:
-    asked = said(REQUESTED, details={"window": REASON})
+    asked = said(REQUESTED, details={"action": "deploy", "window": REASON})
     assert decided(checked({**COMPLETE, REQUESTED: asked}), windows=FRIDAY).allowed
-    short = said(REQUESTED, details={"window": "urgent"})
+    short = said(REQUESTED, details={"action": "deploy", "window": "urgent"})
     (missing,) = decided(checked({**COMPLETE, REQUESTED: short}), windows=FRIDAY).missing
     assert "6 characters" in missing.because[0]
 
@@ -232,3 +232,11 @@ def test_glass_of_a_revoked_key_stays_open_and_says_so() -> None:
 def test_what_a_terminal_would_obey_is_not_shown() -> None:
     told = told_open(said(BREAK_GLASS, why="nothing\x1b[2K\x9b1A\u202e works\r\nand more"))
     assert told.endswith("(nothing\ufffd[2K\ufffd1A\ufffd works and more)")
+
+
+@pytest.mark.parametrize("kind", [REQUESTED, BREAK_GLASS])
+@pytest.mark.parametrize("details", [{}, {"action": "migrate"}, {"action": ["deploy"]}, {"action": None}])
+def test_a_request_for_something_else_is_none(kind: str, details: dict[str, Any]) -> None:
+    decision = decided(checked({**COMPLETE, REQUESTED: said(kind, details=details)}))
+    assert [one.kind for one in decision.missing] == [kind]
+    assert "not to deploy" in decision.missing[0].because[0]

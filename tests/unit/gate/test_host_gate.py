@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.gate import pass_gate
+from plugins.module_utils.gateway.host_gate import use
 from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import OpsError
@@ -24,6 +26,7 @@ from plugins.module_utils.model.statement import (
     definition_of,
     namespace_of,
 )
+from plugins.module_utils.plan.gate import MIGRATE
 from plugins.plugin_utils.estate import load_stack, stack_source
 
 DIGEST = "sha256:" + "a" * 64
@@ -75,6 +78,7 @@ def statement(kind: str, **changed: Any) -> Statement:
         "by": by,
         "at": (datetime.now(UTC) - timedelta(seconds=5)).isoformat(),
         "why": REASON,
+        "details": {"action": "deploy"} if kind in (REQUESTED, BREAK_GLASS) else {},
     }
     return Statement(kind=kind, **{**common, **changed})
 
@@ -212,3 +216,29 @@ def test_nothing_that_was_refused_is_kept(keys: Path, host: Path) -> None:
     with pytest.raises(OpsError):
         pass_gate(request(keys, statement(REQUESTED)), RELEASE, host, host)
     assert HostSpool(host).waiting().statements == ()
+
+
+@pytest.mark.parametrize("kinds", [ALL, (BREAK_GLASS,)])
+def test_a_request_lets_one_thing_begin_and_only_what_it_asks_for(
+    keys: Path, host: Path, kinds: tuple[str, ...]
+) -> None:
+    given = request(keys, *map(statement, kinds), transaction="0123456789ab")
+    with pytest.raises(OpsError, match="it asks to deploy, not to migrate"):
+        pass_gate(given, RELEASE, host, host, what=MIGRATE)
+    pass_gate(given, RELEASE, host, host)
+    pass_gate(given, RELEASE, host, host)  # asked again over another connection
+    for other in ("ba9876543210", "", None):
+        with pytest.raises(OpsError, match="this request was used before"):
+            pass_gate({**given, "transaction": other}, RELEASE, host, host)
+    migrate = statement(kinds[-1], details={"action": "migrate"})
+    pass_gate(request(keys, *map(statement, kinds[:-1]), migrate), RELEASE, host, host, what=MIGRATE)
+
+
+def test_used_requests_are_forgotten_once_they_hold_no_more(keys: Path, host: Path) -> None:
+    use("a" * 32, "x", host)
+    os.utime(host / "requests" / ("a" * 32), (0, 0))
+    use("b" * 32, "x", host)
+    assert [path.name for path in (host / "requests").iterdir()] == ["b" * 32]
+    for odd in ("../../etc/passwd", "", "A" * 32):
+        with pytest.raises(OpsError, match="cannot be the id"):
+            use(odd, "x", host)
