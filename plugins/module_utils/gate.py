@@ -19,17 +19,19 @@ from .model.interpolation import interpolate
 from .model.stack import parse_tree
 from .model.statement import BREAK_GLASS, REQUESTED, definition_of, signed_from
 from .plan.gate import DEPLOY, Decision, Missing, judge, told_open
+from .plan.ledger import missed_in
 
 _WHERE = "gate of this host"
 
 
 def pass_gate(
     given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT, *, what: str = DEPLOY
-) -> None:
+) -> tuple[str, ...]:
     """Let a release pass that the controller sent, or a migration to it, or raise with everything that it lacks.
 
     ``given`` are the arguments of a doorway: ``entry``, ``environment_name`` and ``gate``, which has ``required``,
-    ``source`` (the stack file's tree before its names were resolved), ``variables``, ``requester`` and ``statements``.
+    ``source`` (the stack file's tree before its names were resolved), ``variables``, ``requester``, ``statements`` and
+    ``ledger`` (the newest entries' hashes). Returns warnings.
 
     :raises OpsError: when this host has no gate and ought to, belongs elsewhere, or was sent another stack than said.
     :raises InvalidInput: naming everything that is missing.
@@ -37,7 +39,7 @@ def pass_gate(
     sent = given.get("gate") or {}
     ours = _gate_for(str(given["environment_name"]), sent, folder)
     if not ours.gate.required:
-        return
+        return ()
     now = datetime.now(UTC)
     subject = _subject(given["entry"], release, sent)
     signed = [signed_from(one) for one in sent.get("statements", ())]
@@ -46,6 +48,11 @@ def pass_gate(
     decision = judge(subject, ours.environment, statements, requester, now, ours.gate, action=what)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE)
+    spool = HostSpool(state)
+    behind = _behind(sent.get("ledger") or {}, spool)
+    glass = [one for one in decision.relied_on if one.kind == BREAK_GLASS]
+    if behind and not glass:
+        raise behind
     asked = [one for one in decision.relied_on if one.kind in (BREAK_GLASS, REQUESTED)]
     for request in asked:
         use(request.id, str(given.get("transaction") or ""), state)
@@ -53,10 +60,27 @@ def pass_gate(
     for one in signed:
         # Whoever asks cannot keep it from the ledger, which passes over what it has already.
         if one.text in texts and not check([one], ours.gate, now)[0].fault:
-            HostSpool(state).add(one)
-    for said in asked:
-        if said.kind == BREAK_GLASS:
-            announce(told_open(said))
+            spool.add(one)
+    warnings = (f"  warning: {behind}",) if behind else ()
+    for text in (*map(told_open, glass), *warnings):
+        announce(text)
+    return warnings
+
+
+def _behind(tail: Mapping[str, Any], spool: HostSpool) -> OpsError | None:
+    """Why the ledger that a release was judged by is not the one this host knows: something may be taken back there."""
+    try:
+        missed = missed_in(tail, spool.head())
+    except OpsError as error:
+        return error
+    if not missed:
+        return None
+    return OpsError(
+        missed,
+        where=_WHERE,
+        do="run the same again, since somebody may have written meanwhile; when it stays so, tell_ledger.yml brings the"
+        " host's knowledge up to date, and verify_ledger.yml says what was changed",
+    )
 
 
 def _gate_for(environment: str, sent: Mapping[str, Any], folder: Path) -> HostGate:

@@ -88,11 +88,12 @@ def main() -> None:
 
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
-    pass_gate(given, given["release"], what=MIGRATE)
+    warnings = pass_gate(given, given["release"], what=MIGRATE)
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
     begin(stack, transaction, {**asked, "state": "migrated"})
-    return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    return {**result, "display": [*warnings, *result["display"]]}
 
 
 def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:

@@ -154,11 +154,13 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
+    warnings: tuple[str, ...] = ()
     if given["state"] == "deployed":
-        pass_gate(given, given["release"])
+        warnings = pass_gate(given, given["release"])
     transaction = transaction or new_transaction()
     begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
-    return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    return {**result, "display": [*warnings, *result["display"]]}
 
 
 def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:

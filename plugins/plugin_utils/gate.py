@@ -16,6 +16,7 @@ from ..module_utils.model.ledger import LedgerAway, LedgerTampered
 from ..module_utils.model.legible import on_one_line
 from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
 from ..module_utils.plan.gate import DEPLOY, Decision, Missing, judge
+from ..module_utils.plan.ledger import tail_of
 from .estate import EstateAction, stack_definition, stack_source
 from .ledger import Ledger
 from .statements import Statements, checked, of_release, say, signatory, where
@@ -90,6 +91,8 @@ def pass_gate(
         "source": stack_source(name),
         "variables": dict(action.variables),
         "requester": me.name,
+        # What the host knows of the ledger has to be in it still: a withdrawal may be what was cut off.
+        "ledger": {} if away else tail_of(ledger.hashes()),
         "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
     }
     return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))

@@ -75,6 +75,10 @@ class Ledger:
         """The newest entry's number and hash: what hosts and notifications keep."""
         return (self._known or self.chain()).sound().head
 
+    def hashes(self) -> Mapping[int, str]:
+        """The hash of every entry, by number."""
+        return (self._known or self.chain()).sound().hashes
+
     def append(self, signed: Signed) -> Entry:
         """Write a statement; one that is in the ledger already stays as it is, and its entry is returned.
 

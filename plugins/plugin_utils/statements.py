@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ class Statements(Protocol):
     def signed(self) -> list[Signed]: ...
 
     def append(self, signed: Signed) -> Any: ...
+
+    def hashes(self) -> Mapping[int, str]: ...
 
 
 @dataclass(frozen=True)

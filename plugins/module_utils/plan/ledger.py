@@ -18,6 +18,7 @@ from ..model.statement import Signed
 
 EDITED, REMOVED, TRUNCATED, REORDERED = "edited", "removed", "truncated", "reordered"
 DUPLICATE, FOREIGN, FORKED, REWRITTEN, STRAY = "duplicate", "foreign signature", "forked", "rewritten", "stray"
+_TAIL, _MARK = 1000, 32  # entries, and hexadecimal digits of each: 128 bits are beyond guessing
 _MOST = 3  # findings that one sentence of an error tells
 
 
@@ -105,6 +106,31 @@ def verify(
 def known_heads(where: str, texts: Mapping[int, str]) -> list[Witness]:
     """Somebody who kept every entry is a witness of each of them."""
     return [Witness(where, Head(number, hash_of(text))) for number, text in texts.items()]
+
+
+def tail_of(hashes: Mapping[int, str]) -> dict[str, Any]:
+    """The newest entries' hashes, shortened: who kept the head of one of them can tell whether it is the same still."""
+    last = max(hashes, default=0)
+    first = max(1, last - _TAIL + 1)
+    return {"first": first, "hashes": [hashes[number][:_MARK] for number in range(first, last + 1)]}
+
+
+def missed_in(tail: Mapping[str, Any], known: Head) -> str:
+    """What the ledger of a :func:`tail_of` lacks of that whose head is ``known``, in words; empty when nothing."""
+    first, hashes = tail.get("first"), tail.get("hashes")
+    if not known.number:
+        return ""
+    if type(first) is not int or not isinstance(hashes, list):
+        return "what the ledger says did not come along"
+    last = first + len(hashes) - 1
+    if known.number > last:
+        return f"the ledger ended with entry {last} where it was judged, and this host knows entry {known.number}"
+    if known.number < first:
+        return f"this host was told of entry {known.number}, and of none of the {_TAIL} newest"
+    mark = hashes[known.number - first]
+    if not isinstance(mark, str) or len(mark) != _MARK or not known.hash.startswith(mark):
+        return f"entry {known.number} of the ledger was another where it was judged than this host knows it"
+    return ""
 
 
 def with_versions(findings: Iterable[Finding], versions: Mapping[int, Sequence[Version]]) -> tuple[Finding, ...]:

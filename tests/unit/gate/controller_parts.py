@@ -10,7 +10,7 @@ from typing import Any
 
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.environment import Environment, parse_environment
-from plugins.module_utils.model.ledger import LedgerAway
+from plugins.module_utils.model.ledger import LedgerAway, hash_of
 from plugins.module_utils.model.stack import Stack
 from plugins.module_utils.model.statement import (
     ACCEPTED,
@@ -83,6 +83,9 @@ class Ledger:
     def append(self, signed: Signed) -> None:
         self._answer()
         self.kept.append(signed)
+
+    def hashes(self) -> Mapping[int, str]:
+        return {number: hash_of(one.text) for number, one in enumerate(self.kept, start=1)}
 
     def _answer(self) -> None:
         if self.away:

@@ -26,6 +26,7 @@ from plugins.module_utils.model.statement import (
     definition_of,
 )
 from plugins.module_utils.plan.gate import open_break_glasses
+from plugins.module_utils.plan.ledger import tail_of
 from plugins.plugin_utils.estate import EstateAction, stack_source
 from plugins.plugin_utils.gate import Passed, for_the_host, pass_gate, promoted, proposal
 from plugins.plugin_utils.statements import KEY_VARIABLE, by_id, checked, signatory
@@ -104,6 +105,8 @@ def test_what_is_sent_along_passes_on_the_host_and_is_all_that_it_needs(keys: Pa
     (tmp_path / "gate.json").write_text(json.dumps(policy))
     pass_on_host(sent, RELEASE, tmp_path, tmp_path)
     assert [one.statement.kind for one in HostSpool(tmp_path).waiting().statements] == [REQUESTED]
+    assert sent["gate"]["ledger"] == tail_of(ledger.hashes()), "with the request in it"
+    assert len(sent["gate"]["ledger"]["hashes"]) == len(ledger.kept) == 6
 
 
 def test_everything_that_is_missing_is_told_with_the_command_for_it_and_nothing_is_written(keys: Path) -> None:

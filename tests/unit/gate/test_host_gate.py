@@ -16,6 +16,7 @@ from plugins.module_utils.gateway.host_gate import use
 from plugins.module_utils.gateway.host_spool import HostSpool
 from plugins.module_utils.gateway.signatures import sign
 from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.model.ledger import Head, hash_of
 from plugins.module_utils.model.statement import (
     ACCEPTED,
     APPROVED,
@@ -27,6 +28,7 @@ from plugins.module_utils.model.statement import (
     namespace_of,
 )
 from plugins.module_utils.plan.gate import MIGRATE
+from plugins.module_utils.plan.ledger import missed_in, tail_of
 from plugins.plugin_utils.estate import load_stack, stack_source
 
 DIGEST = "sha256:" + "a" * 64
@@ -242,3 +244,56 @@ def test_used_requests_are_forgotten_once_they_hold_no_more(keys: Path, host: Pa
     for odd in ("../../etc/passwd", "", "A" * 32):
         with pytest.raises(OpsError, match="cannot be the id"):
             use(odd, "x", host)
+
+
+HASHES = {number: hash_of(f"entry {number}") for number in range(1, 6)}
+CUT = {number: HASHES[number] for number in (1, 2, 3)}
+LEDGERS: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, "what the ledger says did not come along"),
+    "cut off": (tail_of(CUT), "ended with entry 3 where it was judged, and this host knows entry 4"),
+    "cut off and written on": (tail_of({**HASHES, 4: hash_of("eve")}), "entry 4 of the ledger was another"),
+    "marks of nothing": ({"first": 4, "hashes": ["", ""]}, "entry 4 of the ledger was another"),
+    "too long ago": ({"first": 5, "hashes": ["0" * 32]}, "of none of the 1000 newest"),
+    "words": ({"first": "1", "hashes": "0"}, "did not come along"),
+}
+
+
+@pytest.mark.parametrize("case", LEDGERS)
+def test_a_release_that_was_judged_by_less_than_this_host_knows_is_refused(keys: Path, host: Path, case: str) -> None:
+    HostSpool(host).acknowledge([], Head(4, HASHES[4]))
+    given = request(keys, *map(statement, ALL))
+    ledger, says = LEDGERS[case]
+    given["gate"]["ledger"] = ledger
+    with pytest.raises(OpsError, match=rf"{says}.*verify_ledger\.yml"):
+        pass_gate(given, RELEASE, host, host)
+    assert HostSpool(host).waiting().statements == ()
+    given["gate"]["ledger"] = tail_of(HASHES)
+    assert pass_gate(given, RELEASE, host, host) == ()
+
+
+@pytest.mark.parametrize("case", LEDGERS)
+def test_broken_glass_passes_all_the_same_and_says_so(keys: Path, host: Path, case: str) -> None:
+    HostSpool(host).acknowledge([], Head(4, HASHES[4]))
+    given = request(keys, statement(BREAK_GLASS))
+    ledger, says = LEDGERS[case]
+    given["gate"]["ledger"] = ledger
+    (warning,) = pass_gate(given, RELEASE, host, host)
+    assert says in warning
+
+
+def test_a_head_that_cannot_be_read_stops_all_but_broken_glass(keys: Path, host: Path) -> None:
+    (host / "ledger_head.json").write_text("{")
+    with pytest.raises(OpsError, match="the ledger's head cannot be read"):
+        pass_gate(request(keys, *map(statement, ALL)), RELEASE, host, host)
+    assert pass_gate(request(keys, statement(BREAK_GLASS)), RELEASE, host, host)
+
+
+def test_a_tail_is_short_however_long_the_ledger_is() -> None:
+    hashes = {number: hash_of(str(number)) for number in range(1, 3_001)}
+    tail = tail_of(hashes)
+    assert (tail["first"], len(tail["hashes"])) == (2_001, 1_000)
+    assert [missed_in(tail, Head(number, hashes[number])) == "" for number in (2_000, 2_001, 3_000)] == [
+        False, True, True,
+    ]  # fmt: skip
+    assert missed_in(tail_of({}), Head(0, "")) == ""
+    assert "ended with entry 0" in missed_in(tail_of({}), Head(1, hashes[1]))
