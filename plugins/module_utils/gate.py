@@ -62,7 +62,7 @@ def pass_gate(
         if one.text in texts and not check([one], ours.gate, now)[0].fault:
             spool.add(one)
     warnings = (f"  warning: {behind}",) if behind else ()
-    for text in (*map(told_open, glass), *warnings):
+    for text in (*warnings, *map(told_open, glass)):
         announce(text)
     return warnings
 

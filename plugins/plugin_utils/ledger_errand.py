@@ -9,7 +9,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.gateway.signatures import check
 from ..module_utils.model.errors import OpsError
-from ..module_utils.model.ledger import head_from
+from ..module_utils.model.ledger import LedgerClash, head_from
 from ..module_utils.model.statement import Signed, signed_from
 from ..module_utils.plan.ledger import Witness
 from .estate import EstateAction
@@ -45,9 +45,11 @@ def carry(action: EstateAction, told: Mapping[str, Any] | None = None) -> dict[s
     before = ledger.chain([Witness(f"host {_host(action)}", known)]).sound().head
     good, refused = _looked_at(action, [signed_from(one) for one in told["to_ledger"]])
     rehearsal = action.rehearsal
-    entries = [] if rehearsal else ledger.merge(good)
+    clashes: list[LedgerClash] = []
+    entries = [] if rehearsal else ledger.merge(good, clashes)
+    refused += [f"{clash}; the host keeps it" for clash in clashes]
     written = [one for one in entries if one.number > before.number]
-    waiting = int(told["waiting"]) - (0 if rehearsal else len(good))
+    waiting = int(told["waiting"]) - len(entries)
     if entries or (ledger.head().number > known.number and not rehearsal):
         dropped = {"state": "acknowledged", "ids": [one.signed.statement.id for one in entries]}
         _spool(action, {**dropped, "head": ledger.head().as_dict()})

@@ -33,6 +33,10 @@ class LedgerTampered(OpsError):
     """What is in the ledger is not what was written: it is not built upon, and a person has to look."""
 
 
+class LedgerClash(OpsError):
+    """A statement's id stands in the ledger already, with other words or another signature."""
+
+
 @dataclass(frozen=True)
 class Head:
     """The newest entry that somebody knows: with its hash all entries before it are known as well."""

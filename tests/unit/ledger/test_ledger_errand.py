@@ -232,3 +232,18 @@ def test_a_host_that_cannot_drop_what_is_written_tells_it_again(
     assert (len(memory.texts), len(spool.waiting().statements)) == (1, 1)
     assert tell_ledger(action, for_the_ledger(spool))["ledger"]["written"] == []
     assert (len(memory.texts), len(spool.waiting().statements)) == (1, 0)
+
+
+def test_one_whose_id_is_taken_stays_on_the_host_and_the_others_go_on(
+    action: EstateAction, spool: HostSpool, memory: Memory, key: Path, tmp_path: Path
+) -> None:
+    eve = Ledger(action.environment, copies=tmp_path / "eve", storage=memory)
+    eve.append(Signed(said(1, key).text, "junk"))
+    eve.append(Signed(statement(2, HAPPENED, why="nothing of note").text(), "junk"))
+    for number in (1, 2, 3):
+        spool.add(said(number, key))
+    carried = carry(action, for_the_ledger(spool))
+    assert carried["ledger"] == {**carried["ledger"], "written": [3], "waiting": 2}
+    assert "entry 1 has another signature of this statement" in carried["display"][0]
+    assert "entry 2 has another statement with this id" in carried["display"][1]
+    assert [one.statement.id for one in spool.waiting().statements] == [f"{1:032x}", f"{2:032x}"]
