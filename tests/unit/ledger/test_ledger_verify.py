@@ -189,3 +189,8 @@ def test_a_statement_that_is_nested_too_deeply_is_a_finding(depth: int) -> None:
     assert [(one.number, one.kind) for one in seen.findings] == [(2, FOREIGN)]
     with pytest.raises(LedgerTampered, match="nested too deeply"):
         seen.sound()
+
+
+def test_a_statement_that_is_no_utf_8_is_a_finding() -> None:
+    odd = Signed(signed(1).text.replace("because", "\ud800"), "junk")
+    assert found(chain(1, [odd])) == [(1, FOREIGN)]
