@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.plan.gate import MIGRATE
 from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.gate import release_to_pass
 
@@ -19,5 +20,5 @@ class ActionModule(EstateAction):
         """What the answer relies on; raises InvalidInput with everything that is missing."""
         if not self.environment.gate.required:
             return {"changed": False, "display": [f"{self.environment.name} has no gate"]}
-        passed = release_to_pass(self, what="migrate", only_asking=True)
+        passed = release_to_pass(self, what=MIGRATE, only_asking=True)
         return {"changed": False, "display": list(passed.notes)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.plan.gate import MIGRATE
 from ..plugin_utils.gate import for_the_host, release_to_pass
 from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
@@ -15,6 +16,6 @@ class ActionModule(LookingOn):
     def act(self) -> dict[str, Any]:
         """Returns the module's result."""
         asked = for_the_host(self.arguments)
-        passed = release_to_pass(self, what="migrate")
+        passed = release_to_pass(self, what=MIGRATE)
         self.tell(passed.notes)
         return tell_ledger(self, self.carried_through("migration", {**asked, **passed.arguments}))

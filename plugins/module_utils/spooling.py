@@ -6,7 +6,7 @@ Nothing here may undo a release: what cannot be signed or written is a warning i
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,11 +99,15 @@ def with_spool(result: dict[str, Any], spool: HostSpool | None = None) -> dict[s
         return result
 
 
-def for_the_ledger(spool: HostSpool) -> dict[str, Any]:
-    """What a module's answer carries of the spool: the oldest statements that wait, how many there are, the head."""
+def for_the_ledger(spool: HostSpool, but: Collection[str] = ()) -> dict[str, Any]:
+    """What a module's answer carries of the spool: the oldest statements that wait, how many there are, the head.
+
+    ``but`` are ids that the controller was told of and could not write: they count as waiting, and hold up no other.
+    """
     waiting = spool.waiting()
+    told = [one for one in waiting.statements if one.statement.id not in but] if but else waiting.statements
     return {
-        "to_ledger": [one.as_dict() for one in waiting.statements[:_AT_ONCE]],
+        "to_ledger": [one.as_dict() for one in told[:_AT_ONCE]],
         "waiting": len(waiting.statements),
         "ledger_head": spool.head().as_dict(),
         "spool_faults": list(waiting.faults),

@@ -61,6 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
+from ..module_utils.plan.gate import MIGRATE
 from ..module_utils.spooling import with_spool
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
@@ -87,11 +88,12 @@ def main() -> None:
 
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
-    passed = pass_gate(given, given["release"])
+    admitted = pass_gate(given, given["release"], what=MIGRATE)
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
-    begin(stack, transaction, {**asked, "gate": passed, "state": "migrated"})
-    return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    begin(stack, transaction, {**asked, "gate": admitted.allowed, "state": "migrated"})
+    result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    return {**result, "display": [*admitted.warnings, *result["display"]]}
 
 
 def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:

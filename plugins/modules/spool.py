@@ -24,7 +24,9 @@ options:
     choices: [merged, told, acknowledged]
     default: merged
   ids:
-    description: Filled in by the action plugin. Statements that are in the ledger.
+    description: >-
+      Filled in by the action plugin. Statements that are in the ledger; with C(told), those that are not to be told
+      again.
     type: list
     elements: str
     default: []
@@ -91,7 +93,8 @@ def main() -> None:
         changed = given["state"] == "acknowledged"
         if changed and not module.check_mode:
             spool.acknowledge(given["ids"], head_from(given["head"]))
-        module.exit_json(changed=changed, **for_the_ledger(spool))
+        told = given["ids"] if given["state"] == "told" else ()
+        module.exit_json(changed=changed, **for_the_ledger(spool, told))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from ..module_utils.gate import refusal
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Checked, Subject
 from ..module_utils.model.ledger import LedgerAway, LedgerTampered
+from ..module_utils.model.legible import on_one_line
 from ..module_utils.model.statement import BREAK_GLASS, REQUESTED, WITHDRAWN, Signed, Statement
-from ..module_utils.plan.gate import Decision, Missing, judge
+from ..module_utils.plan.gate import DEPLOY, Decision, Missing, judge
+from ..module_utils.plan.ledger import tail_of
 from .estate import EstateAction, stack_definition, stack_source
 from .ledger import Ledger
 from .statements import Statements, checked, of_release, say, signatory, where
@@ -66,7 +68,7 @@ def pass_gate(
     action: EstateAction,
     given: Mapping[str, Any],
     *,
-    what: str = "deploy",
+    what: str = DEPLOY,
     only_asking: bool = False,
     secrets: Callable[[], dict[str, Any]] = dict,
     ledger: Statements | None = None,
@@ -96,7 +98,7 @@ def pass_gate(
     ledger = ledger or Ledger(environment)
     kept, away = _kept(ledger, glass)
     known = checked(kept, environment.gate, now, of_release(name, release))
-    decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate)
+    decision = judge(subject, environment.name, [*known, Checked(request)], me.name, now, environment.gate, action=what)
     if not decision.allowed:
         raise refusal(decision, where=_WHERE, commands=[_command(action, one) for one in decision.missing])
     more = secrets()
@@ -110,9 +112,9 @@ def pass_gate(
         "source": stack_source(name),
         "variables": dict(action.variables),
         "requester": me.name,
+        # What the host knows of the ledger has to be in it still: a withdrawal may be what was cut off.
+        "ledger": {} if away else tail_of(ledger.hashes()),
         "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
-        # While the ledger is away, or not as it was, the host keeps it.
-        "to_keep": [mine.as_dict()] if away else [],
     }
     return Passed(subject, {"gate": arguments, **more}, (*_told(decision), *_told_away(away)))
 
@@ -169,7 +171,7 @@ def _command(action: EstateAction, missing: Missing) -> str:
 
 def _told(decision: Decision) -> tuple[str, ...]:
     relied = [f"gate: {one.kind} by {one.by} at {one.at} ({one.id[:8]})" for one in decision.relied_on]
-    return (*relied, *(f"gate: {note}" for note in decision.notes))
+    return tuple(on_one_line(line) for line in (*relied, *(f"gate: {note}" for note in decision.notes)))
 
 
 def _told_away(away: OpsError | None) -> tuple[str, ...]:

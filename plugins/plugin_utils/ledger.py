@@ -16,7 +16,7 @@ from ..module_utils.gateway.host_state import now
 from ..module_utils.gateway.ledger_storage import LedgerStorage
 from ..module_utils.model.environment import Aws, Environment, LedgerPlace
 from ..module_utils.model.errors import OpsError
-from ..module_utils.model.ledger import Entry, Head, LedgerAway, Listing
+from ..module_utils.model.ledger import Entry, Head, LedgerAway, LedgerClash, Listing
 from ..module_utils.model.statement import Signed
 from ..module_utils.plan.ledger import Chain, Witness, known_heads, next_entry, verify
 from .estate import ROOT
@@ -75,6 +75,10 @@ class Ledger:
         """The newest entry's number and hash: what hosts and notifications keep."""
         return (self._known or self.chain()).sound().head
 
+    def hashes(self) -> Mapping[int, str]:
+        """The hash of every entry, by number."""
+        return (self._known or self.chain()).sound().hashes
+
     def append(self, signed: Signed) -> Entry:
         """Write a statement; one that is in the ledger already stays as it is, and its entry is returned.
 
@@ -98,9 +102,20 @@ class Ledger:
             do="run this again; when it stays so, look with verify_ledger.yml who writes",
         )
 
-    def merge(self, statements: Iterable[Signed]) -> list[Entry]:
-        """Write those that are not there yet, in the order in which they were said."""
-        return [self.append(one) for one in sorted(statements, key=lambda one: one.statement.at)]
+    def merge(self, statements: Iterable[Signed], clashes: list[LedgerClash] | None = None) -> list[Entry]:
+        """Write those that are not there yet, in the order in which they were said.
+
+        With a list for ``clashes`` one whose id is taken is put there, and the others are written; else it is raised.
+        """
+        entries = []
+        for one in sorted(statements, key=lambda one: one.statement.at):
+            try:
+                entries.append(self.append(one))
+            except LedgerClash as clash:
+                if clashes is None:
+                    raise
+                clashes.append(clash)
+        return entries
 
     def chain(self, witnesses: Iterable[Witness] = (), signatures: Mapping[int, str] | None = None) -> Chain:
         """The ledger as it is in the bucket now, with what is wrong with it; nothing is raised for that.
@@ -189,10 +204,12 @@ def _entry_of(chain: Chain, statement: str) -> Entry | None:
 
 
 def _same(entry: Entry, signed: Signed) -> Entry:
-    if entry.signed.text == signed.text:
+    if entry.signed == signed:
         return entry
-    raise OpsError(
-        f"entry {entry.number} has another statement with the id {signed.statement.id}",
+    other = "signature of this statement" if entry.signed.text == signed.text else "statement with this id"
+    raise LedgerClash(
+        f"statement {signed.statement.id} is not written: entry {entry.number} has another {other}",
         where="ledger",
-        do="have it signed anew: a statement's id is its own",
+        do="let somebody look at both (verify_ledger.yml says whose signature does not count); who says something anew"
+        " signs it with an id of its own",
     )

@@ -9,7 +9,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.gateway.signatures import check
 from ..module_utils.model.errors import OpsError
-from ..module_utils.model.ledger import head_from
+from ..module_utils.model.ledger import Entry, LedgerClash, head_from
 from ..module_utils.model.statement import Signed, signed_from
 from ..module_utils.plan.ledger import Witness
 from .estate import EstateAction
@@ -43,12 +43,10 @@ def carry(action: EstateAction, told: Mapping[str, Any] | None = None) -> dict[s
     told = told or _spool(action, {})
     ledger, known = Ledger(action.environment), head_from(told["ledger_head"])
     before = ledger.chain([Witness(f"host {_host(action)}", known)]).sound().head
-    good, refused = _looked_at(action, [signed_from(one) for one in told["to_ledger"]])
-    rehearsal = action.rehearsal
-    entries = [] if rehearsal else ledger.merge(good)
+    entries, refused = _written(action, ledger, told)
     written = [one for one in entries if one.number > before.number]
-    waiting = int(told["waiting"]) - (0 if rehearsal else len(good))
-    if entries or (ledger.head().number > known.number and not rehearsal):
+    waiting = int(told["waiting"]) - len(entries)
+    if entries or (ledger.head().number > known.number and not action.rehearsal):
         dropped = {"state": "acknowledged", "ids": [one.signed.statement.id for one in entries]}
         _spool(action, {**dropped, "head": ledger.head().as_dict()})
     lines = [f"  warning: {fault}" for fault in (*told["spool_faults"], *refused)]
@@ -56,6 +54,26 @@ def carry(action: EstateAction, told: Mapping[str, Any] | None = None) -> dict[s
     lines += [f"  ledger: {waiting} wait on the host"] if waiting > len(refused) else []
     report = {"head": ledger.head().as_dict(), "written": [one.number for one in written], "waiting": waiting}
     return {"changed": bool(written), "display": lines, "ledger": report}
+
+
+def _written(action: EstateAction, ledger: Ledger, told: Mapping[str, Any]) -> tuple[list[Entry], list[str]]:
+    """The entries of what a host told, and a sentence for each statement that stays there.
+
+    The next run fetches what one answer does not carry. Only where all of one stay on the host, the next are asked for:
+    they would wait behind them for ever.
+    """
+    passed_over: list[str] = []
+    refused: list[str] = []
+    while True:
+        statements = [signed_from(one) for one in told["to_ledger"]]
+        good, faults = _looked_at(action, statements)
+        clashes: list[LedgerClash] = []
+        entries = [] if action.rehearsal else ledger.merge(good, clashes)
+        refused += [*faults, *(f"{clash}; the host keeps it" for clash in clashes)]
+        passed_over += [one.statement.id for one in statements]
+        if action.rehearsal or entries or not statements or len(passed_over) >= int(told["waiting"]):
+            return entries, refused
+        told = _spool(action, {"state": "told", "ids": passed_over})
 
 
 def _spool(action: EstateAction, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from ..module_utils.model.legible import legible
 from ..module_utils.model.masking import mask_text, mask_tree
 
 Status = Literal["ok", "changed", "skipped", "failed", "ignored", "unreachable"]
@@ -65,8 +66,8 @@ def read_outcome(
         step,
         status,
         seconds,
-        mask_text(message),
-        tuple(mask_text(line) for line in _display_lines(result)),
+        legible(mask_text(message)),
+        tuple(legible(mask_text(line)) for line in _display_lines(result)),
         mask_tree(report) if isinstance(report, Mapping) else None,
     )
 

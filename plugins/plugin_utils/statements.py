@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ class Statements(Protocol):
     def signed(self) -> list[Signed]: ...
 
     def append(self, signed: Signed) -> Any: ...
+
+    def hashes(self) -> Mapping[int, str]: ...
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,17 @@ def say(action: EstateAction, kind: str, subject: Subject, by: str, **more: Any)
 def checked(kept: Iterable[Signed], gate: Gate, now: datetime, wanted: Callable[[Statement], bool]) -> list[Checked]:
     """What people and verifying hosts said, and is wanted, its signatures looked at.
 
-    To look at a signature takes a process, and a ledger grows: ask for what the question needs.
+    To look at a signature takes a process, and a ledger grows: ask for what the question needs. Glass that was broken
+    with a key which was valid then is broken, and stays so when the key runs out.
     """
-    said = [one for one in kept if f'"kind":"{HAPPENED}"' not in one.text]
-    return check([one for one in said if _is_wanted(one, wanted)], gate, now)
+    said = [one for one in kept if _is_wanted(one, wanted)]
+    glass = [one for one in said if one.statement.kind == BREAK_GLASS]
+    return [*check([one for one in said if one.statement.kind != BREAK_GLASS], gate, now), *check(glass, gate)]
 
 
 def _is_wanted(signed: Signed, wanted: Callable[[Statement], bool]) -> bool:
     try:
-        return wanted(signed.statement)
+        return signed.statement.kind != HAPPENED and wanted(signed.statement)
     except OpsError:  # no statement: verify_ledger.yml names it, and here it is worth nothing
         return False
 
@@ -118,7 +122,7 @@ def by_id(statements: Iterable[Checked], given: str) -> Statement:
 
     Raises OpsError when there is none with a good signature, or several.
     """
-    good = [one.statement for one in statements if not one.fault]
+    good = [one.statement for one in statements if not one.fault or one.stays_open]
     found = [one for one in good if one.id.startswith(given)] if len(given) >= _SHORTEST_ID else []
     if len(found) == 1:
         return found[0]

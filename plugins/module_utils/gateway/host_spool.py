@@ -36,8 +36,20 @@ class HostSpool:
         self._head = root / "ledger_head.json"
 
     def add(self, signed: Signed) -> None:
-        """Keep a statement until it is in the ledger. Raises OpsError when the disk refuses."""
-        write_file(self._file(signed.statement.id), json.dumps(signed.as_dict(), ensure_ascii=False))
+        """Keep a statement until it is in the ledger.
+
+        Raises OpsError when the disk refuses, or another one with its id waits: that one is not replaced.
+        """
+        path, text = self._file(signed.statement.id), json.dumps(signed.as_dict(), ensure_ascii=False)
+        with writing(path):
+            there = path.read_text(encoding="utf-8", errors="replace") if path.exists() else text
+        if there != text:
+            raise OpsError(
+                "another statement with this id waits for the ledger",
+                where=str(path),
+                do="have it signed anew: a statement's id is its own",
+            )
+        write_file(path, text)
 
     def waiting(self) -> Waiting:
         """What waits. A file that cannot be read stays where it is: it is evidence."""

@@ -26,7 +26,7 @@ from ..model.environment import Aws, LedgerPlace
 from ..model.errors import OpsError
 from ..model.ledger import LedgerAway, Listing, Version
 
-_NAME = re.compile(r"(\d{12})\.json")
+_NAME = re.compile(r"([0-9]{12})\.json")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 _SIDE_BY_SIDE = 16
 _PAGE = 1000  # the most that S3 tells at once

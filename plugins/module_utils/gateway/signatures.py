@@ -17,10 +17,11 @@ from tempfile import TemporaryDirectory
 
 from ..model.errors import OpsError
 from ..model.gate import Checked, Gate, instant
-from ..model.signers import revoked_fingerprints
-from ..model.statement import Signed, Statement, namespace_of
+from ..model.signers import is_name, revoked_fingerprints
+from ..model.statement import CLOSED, WITHDRAWN, Signed, Statement, namespace_of
 
 HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
+_LASTING = (WITHDRAWN, CLOSED)
 _LIMIT_S = 60  # somebody may have to touch a hardware key
 _SIGNED = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -64,7 +65,8 @@ def check(signed: Iterable[Signed], gate: Gate, now: datetime | None = None) -> 
 
     A signer's key has to be valid when it signed, by the statement's own word, and ``now`` (UTC): the first is what the
     signer said, the second what they cannot help. ``now`` None asks for the first alone, as an auditor of the past
-    does.
+    does. Of what takes a statement back or closes it the first alone is asked in any case: that a key runs out brings
+    nothing back.
     """
     found: list[tuple[Signed, Statement]] = []
     for one in signed:
@@ -75,7 +77,10 @@ def check(signed: Iterable[Signed], gate: Gate, now: datetime | None = None) -> 
     with TemporaryDirectory(prefix="seisei-signers-") as folder, ThreadPoolExecutor(4) as pool:
         trust = _Trust(Path(folder), gate)
         faults = pool.map(lambda pair: trust.fault(pair[0], pair[1], now), found)
-        return [Checked(statement, fault) for (_, statement), fault in zip(found, faults, strict=True)]
+        return [
+            Checked(statement, fault, revoked=fault == _revoked(statement))
+            for (_, statement), fault in zip(found, faults, strict=True)
+        ]
 
 
 class _Trust:
@@ -94,10 +99,12 @@ class _Trust:
         at = instant(statement.at)
         if at is None:
             return f"'{statement.at}' is not a time with its zone"
+        if not is_name(statement.by):
+            return "what it says of its signer is no name"
         with TemporaryDirectory(dir=self._folder) as own:
             signature = Path(own) / "signature"
-            signature.write_text(signed.signature, encoding="utf-8")
-            for moment in {at, now or at}:
+            signature.write_text(signed.signature, encoding="utf-8", errors="replace")
+            for moment in {at, at if statement.kind in _LASTING else now or at}:
                 told = self._verify(signed.text, signature, statement, moment)
                 if told is not None:
                     return self._named(signed.text, signature, statement, told)
@@ -119,7 +126,7 @@ class _Trust:
         if done.returncode != 0 or not mark:
             return f"it is forged or damaged: {_last_line(done.stderr)}"
         if mark[0] in revoked_fingerprints(self._gate.revoked_keys):
-            return f"the key of {statement.by} is revoked"
+            return _revoked(statement)
         owners = {one.name for one in self._gate.signers if one.fingerprint == mark[0]}
         if not owners:
             return f"no signer of this environment has the key {mark[0]}"
@@ -130,6 +137,10 @@ class _Trust:
         if "expired" in told or "not yet valid" in told:
             return f"the key of {statement.by} is not valid at that time: {_last_line(told, 'valid')}"
         return f"it does not verify: {_last_line(told)}"
+
+
+def _revoked(statement: Statement) -> str:
+    return f"the key of {statement.by} is revoked"
 
 
 def _ssh_keygen(arguments: list[str], text: str = "") -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from .document import Node
 from .release_window import WINDOW_KEYS, WindowPolicy, parse_windows
 from .signers import Signer, parse_revoked, parse_signers
-from .statement import Statement
+from .statement import BREAK_GLASS, Statement
 from .vocabulary import Key, Keys
 
 DAY_S = 86_400.0
@@ -60,10 +60,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Checked:
-    """A statement whose signature was looked at. ``fault`` empty means that its signer did sign it, and may."""
+    """A statement whose signature was looked at. ``fault`` empty means that its signer did sign it, and may.
+
+    ``revoked`` says of a fault that the key did sign it, and was revoked.
+    """
 
     statement: Statement
     fault: str = ""
+    revoked: bool = False
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether it is broken glass that somebody has to look at, whatever became of its key since."""
+        return self.statement.kind == BREAK_GLASS and (not self.fault or self.revoked)
 
 
 def subject_of(statement: Statement) -> Subject:
@@ -75,9 +84,9 @@ def instant(text: str) -> datetime | None:
     """A statement's time; None when it is no time, or does not say its zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):  # the latter: the year 0 or 10000 in UTC
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
 REASON_KEYS = Keys(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .document import Node
 from .statement import KINDS, namespace_of
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]*"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,254}"
 _KEY = r"(?P<type>(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]+={0,2})"
 _LINE = re.compile(rf"(?P<name>{_NAME}) (?P<options>\S+) {_KEY}(?: .*)?")
 _OPTION = re.compile(r'(?P<name>[a-z-]+)="(?P<value>[^"]*)"(?:,|$)')
@@ -33,6 +33,11 @@ class Signer:
     name: str
     kinds: tuple[str, ...]
     fingerprint: str
+
+
+def is_name(text: str) -> bool:
+    """Whether a signer can be called so; what cannot is not given to any program either."""
+    return re.fullmatch(_NAME, text) is not None
 
 
 def parse_signers(node: Node) -> tuple[Signer, ...]:

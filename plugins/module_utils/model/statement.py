@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     HAPPENED: "a host did something with this release, and how it ended",
 }
 
+_DEEPEST = 20  # what hosts tell has three
+
 
 def namespace_of(kind: str) -> str:
     """What ``ssh-keygen -Y sign -n`` is given for a kind of statement; ``namespaces=`` in allowed_signers names it."""
@@ -98,9 +100,15 @@ class Signed:
 def statement_from(text: str) -> Statement:
     """The inverse of :meth:`Statement.text`. Raises OpsError for anything else."""
     try:
-        found = json.loads(text)
+        text.encode()  # what cannot be written down as UTF-8 cannot have been signed
+        return _statement_from(text, json.loads(text))
     except ValueError as error:
         raise _refused(f"it is not JSON ({error})") from error
+    except RecursionError as error:
+        raise _refused("it is nested too deeply") from error
+
+
+def _statement_from(text: str, found: Any) -> Statement:
     names = {one.name for one in fields(Statement)}
     if not isinstance(found, dict) or set(found) != names:
         odd = sorted(names ^ set(found)) if isinstance(found, dict) else []
@@ -109,12 +117,24 @@ def statement_from(text: str) -> Statement:
     wrong = [name for name in names if not isinstance(found[name], dict if name in mappings else str)]
     if wrong:
         raise _refused(f"'{sorted(wrong)[0]}' has the wrong type")
+    if not all(isinstance(digest, str) for digest in found["digests"].values()):
+        raise _refused("'digests' has the wrong type")
+    if not _is_shallow(found["details"], _DEEPEST):
+        raise _refused("it is nested too deeply")
     if found["kind"] not in KINDS:
         raise _refused(f"'{found['kind']}' is not a kind of statement")
     statement = Statement(**found)
     if statement.text() != text:
         raise _refused("it is not in canonical form")
     return statement
+
+
+def _is_shallow(value: Any, deepest: int) -> bool:
+    """Whether it can be read and written again wherever that is asked: Python's own limit depends on who asks."""
+    if not isinstance(value, (dict, list)):
+        return True
+    inside = value.values() if isinstance(value, dict) else value
+    return deepest > 0 and all(_is_shallow(one, deepest - 1) for one in inside)
 
 
 def signed_from(found: Mapping[str, Any]) -> Signed:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..model.gate import Checked, Gate, Subject, Substance, instant, subject_of
+from ..model.legible import on_one_line
 from ..model.statement import (
     ACCEPTED,
     APPROVED,
@@ -24,6 +25,7 @@ from ..model.statement import (
 )
 from .release_windows import RECOMMENDED, REFUSED, judge_window, next_slot, told_slot
 
+DEPLOY, MIGRATE = "deploy", "migrate"
 FRESH = timedelta(minutes=15)
 SKEW = timedelta(minutes=2)  # what clocks of controller and host may differ
 _MOST_REASONS = 3
@@ -61,20 +63,34 @@ class Decision:
 
 
 def judge(
-    subject: Subject, environment: str, statements: Iterable[Checked], requester: str, now: datetime, gate: Gate
+    subject: Subject,
+    environment: str,
+    statements: Iterable[Checked],
+    requester: str,
+    now: datetime,
+    gate: Gate,
+    *,
+    action: str = DEPLOY,
 ) -> Decision:
-    """Whether ``requester`` (a principal) may put a release live in an environment now."""
+    """Whether ``requester`` (a principal) may put a release live in an environment now, or migrate to it."""
     if not gate.required:
         return Decision((), ("this environment has no gate",))
-    return _Case(subject, environment, tuple(statements), requester, now, gate).decide()
+    return _Case(subject, environment, tuple(statements), requester, now, gate, action).decide()
 
 
 def open_break_glasses(statements: Iterable[Checked]) -> list[Statement]:
-    """Broken glass that nobody else has looked at since, oldest first."""
-    good = [one.statement for one in statements if not one.fault]
-    closed = {(one.of, one.by) for one in good if one.kind == CLOSED}
+    """Broken glass that nobody else has looked at since, oldest first.
+
+    That its key was revoked closes nothing; the reason, as it is shown, says so.
+    """
+    known = list(statements)
+    closed = {(one.statement.of, one.statement.by) for one in known if not one.fault and one.statement.kind == CLOSED}
     found = [
-        one for one in good if one.kind == BREAK_GLASS and not any(of == one.id and by != one.by for of, by in closed)
+        replace(one.statement, why=f"signed with a key that is revoked: {one.statement.why}")
+        if one.revoked
+        else one.statement
+        for one in known
+        if one.stays_open and not any(of == one.statement.id and by != one.statement.by for of, by in closed)
     ]
     return sorted(found, key=lambda one: (one.at, one.id))
 
@@ -100,7 +116,10 @@ def lacks_substance(why: str, least: Substance) -> str:
 def expiry(statement: Statement, gate: Gate) -> datetime | None:
     """When an approval ends: at what it says, or at the longest life the gate grants. None: it has no readable time."""
     at = instant(statement.at)
-    longest = at + timedelta(seconds=gate.valid_for) if at else None
+    try:
+        longest = at + timedelta(seconds=gate.valid_for) if at else None
+    except OverflowError:  # it says a time at the end of all years
+        return None
     said = instant(statement.expires) if statement.expires else longest
     return min(said, longest) if said and longest else None
 
@@ -116,9 +135,10 @@ class _Case:
         requester: str,
         now: datetime,
         gate: Gate,
+        action: str,
     ) -> None:
         self.subject, self.environment, self.statements = subject, environment, statements
-        self.requester, self.now, self.gate = requester, now, gate
+        self.requester, self.now, self.gate, self.action = requester, now, gate, action
         self.withdrawn = withdrawn(statements)
 
     def decide(self) -> Decision:
@@ -194,6 +214,8 @@ class _Case:
         at = instant(said.at)
         if at is None or at < self.now - FRESH:
             return f"it is of {said.at}, and a request holds {FRESH.seconds // 60} minutes"
+        if (asked := said.details.get("action")) != self.action:
+            return f"it asks to {asked if asked in (DEPLOY, MIGRATE) else 'do something else'}, not to {self.action}"
         return "" if said.by == self.requester else f"{said.by} asks, and this run is {self.requester}'s"
 
     # -- what is missing -----------------------------------------------------------------------------------------------
@@ -281,4 +303,4 @@ def difference(said: Statement, subject: Subject) -> str:
 def told_open(glass: Statement) -> str:
     """A broken glass in one line."""
     release = f"{glass.stack} {glass.release} in {glass.environment}"
-    return f"{glass.id[:8]}: {glass.by} broke the glass for {release} at {glass.at} ({glass.why})"
+    return on_one_line(f"{glass.id[:8]}: {glass.by} broke the glass for {release} at {glass.at} ({glass.why})")

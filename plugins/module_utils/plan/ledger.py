@@ -7,8 +7,9 @@ links cannot: a tail that was cut off, and a chain that was linked anew after an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..model.errors import OpsError
@@ -17,6 +18,7 @@ from ..model.statement import Signed
 
 EDITED, REMOVED, TRUNCATED, REORDERED = "edited", "removed", "truncated", "reordered"
 DUPLICATE, FOREIGN, FORKED, REWRITTEN, STRAY = "duplicate", "foreign signature", "forked", "rewritten", "stray"
+_TAIL, _MARK = 1000, 32  # entries, and hexadecimal digits of each: 128 bits are beyond guessing
 _MOST = 3  # findings that one sentence of an error tells
 
 
@@ -106,6 +108,31 @@ def known_heads(where: str, texts: Mapping[int, str]) -> list[Witness]:
     return [Witness(where, Head(number, hash_of(text))) for number, text in texts.items()]
 
 
+def tail_of(hashes: Mapping[int, str]) -> dict[str, Any]:
+    """The newest entries' hashes, shortened: who kept the head of one of them can tell whether it is the same still."""
+    last = max(hashes, default=0)
+    first = max(1, last - _TAIL + 1)
+    return {"first": first, "hashes": [hashes[number][:_MARK] for number in range(first, last + 1)]}
+
+
+def missed_in(tail: Mapping[str, Any], known: Head) -> str:
+    """What the ledger of a :func:`tail_of` lacks of that whose head is ``known``, in words; empty when nothing."""
+    first, hashes = tail.get("first"), tail.get("hashes")
+    if not known.number:
+        return ""
+    if type(first) is not int or not isinstance(hashes, list):
+        return "what the ledger says did not come along"
+    last = first + len(hashes) - 1
+    if known.number > last:
+        return f"the ledger ended with entry {last} where it was judged, and this host knows entry {known.number}"
+    if known.number < first:
+        return f"this host was told of entry {known.number}, and of none of the {_TAIL} newest"
+    mark = hashes[known.number - first]
+    if not isinstance(mark, str) or len(mark) != _MARK or not known.hash.startswith(mark):
+        return f"entry {known.number} of the ledger was another where it was judged than this host knows it"
+    return ""
+
+
 def with_versions(findings: Iterable[Finding], versions: Mapping[int, Sequence[Version]]) -> tuple[Finding, ...]:
     """Findings with what the bucket's versions tell: when it was done, and where the entry still is as it was written.
 
@@ -170,16 +197,24 @@ def _placed(objects: Mapping[int, str], entries: Mapping[int, Entry]) -> tuple[d
 
 def _missing(objects: Mapping[int, str], witnesses: Sequence[Witness]) -> list[Finding]:
     last = max(objects, default=0)
-    findings = [
-        Finding(number, REMOVED, f"it is not there, and entry {last} is")
-        for number in range(1, last)
-        if number not in objects
-    ]
+    findings = [_gap(first, end, last) for first, end in _gaps(objects)]
     most = max(witnesses, key=lambda one: one.head.number, default=Witness("", NO_HEAD))
     if most.head.number > last:
         with_it = "" if most.head.number == last + 1 else f", with all up to entry {most.head.number}"
         findings.append(Finding(last + 1, TRUNCATED, f"it was cut off{with_it}: {most.where} knows of it"))
     return findings
+
+
+def _gaps(objects: Mapping[int, str]) -> Iterator[tuple[int, int]]:
+    """First and last number of each run that is not there: one object far away makes one gap, however wide it is."""
+    for before, after in pairwise((0, *sorted(number for number in objects if number > 0))):
+        if after > before + 1:
+            yield before + 1, after - 1
+
+
+def _gap(first: int, end: int, last: int) -> Finding:
+    with_it = "" if first == end else f", with all up to entry {end}"
+    return Finding(first, REMOVED, f"it is not there{with_it}, and entry {last} is")
 
 
 def _broken_links(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model.document import Node
+from ..model.legible import on_one_line
 
 type Row = Mapping[str, Any]
 
@@ -123,7 +124,7 @@ def _cell(value: Any, column: Column, zone: datetime.timezone) -> str:
     if value is None or value in ("", [], ()):
         return "–"
     # A line break in a value would tear the table apart.
-    return " ".join(_KINDS[column.kind](value, zone).split())
+    return on_one_line(_KINDS[column.kind](value, zone))
 
 
 # -- kinds of values -----------------------------------------------------------------------------------------------
@@ -141,9 +142,9 @@ def _time(value: Any, zone: datetime.timezone) -> str:
     """To the minute, on the reader's clock; a text that is no time is shown as it is."""
     try:
         moment = datetime.datetime.fromisoformat(str(value))
-    except ValueError:
+        return f"{moment.astimezone(zone) if moment.tzinfo else moment:%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
         return str(value)
-    return f"{moment.astimezone(zone) if moment.tzinfo else moment:%Y-%m-%d %H:%M}"
 
 
 def _digest(value: Any, _: datetime.timezone) -> str:

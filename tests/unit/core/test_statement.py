@@ -57,6 +57,8 @@ def changed(**more: Any) -> str:
         ("", "not JSON"),
         ("[]", "its fields are not those of a statement"),
         (changed(more="1"), "its fields are not those of a statement: more"),
+        (changed(digests={"web": 5}), "'digests' has the wrong type"),
+        (APPROVAL.text().replace("josh", "\ud800"), "not JSON"),
         (changed(kind="allowed"), "'allowed' is not a kind of statement"),
         (changed(digests="sha256:"), "'digests' has the wrong type"),
         (changed(expires=None), "'expires' has the wrong type"),

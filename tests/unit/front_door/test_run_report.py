@@ -130,3 +130,9 @@ def test_exit_status(counts: dict[str, int], status: int) -> None:
 def test_recap_leaves_out_the_zeros_that_say_nothing() -> None:
     assert recap_line("a", {**NONE, "ok": 2}, 3) == "a    ok 2  changed 0"
     assert recap_line("a", {**NONE, "failures": 2}, 1) == "a  ok 0  changed 0  failed 2"
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    outcome = read("failed", msg="no\x1b[2K\nnext", display=["a\x9b1A", "{\n\t1"])
+    assert outcome.message == "no\ufffd[2K\nnext"
+    assert outcome.display == ("a\ufffd1A", "{\n\t1")

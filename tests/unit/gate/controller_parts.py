@@ -11,7 +11,7 @@ from typing import Any
 
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.environment import Environment, parse_environment
-from plugins.module_utils.model.ledger import LedgerAway
+from plugins.module_utils.model.ledger import LedgerAway, hash_of
 from plugins.module_utils.model.stack import Stack
 from plugins.module_utils.model.statement import (
     ACCEPTED,
@@ -85,6 +85,9 @@ class Ledger:
         self._answer()
         self.kept.append(signed)
         return SimpleNamespace(number=len(self.kept))
+
+    def hashes(self) -> Mapping[int, str]:
+        return {number: hash_of(one.text) for number, one in enumerate(self.kept, start=1)}
 
     def _answer(self) -> None:
         if self.away:

@@ -56,6 +56,7 @@ def said(kind: str, **changed: Any) -> Statement:
         "at": at(minutes=1),
         "why": REASON,
         "id": kind,
+        "details": {"action": "deploy"} if kind in (REQUESTED, BREAK_GLASS) else {},
     }
     return Statement(kind=kind, **{**common, **changed})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from plugins.module_utils.model.statement import (
     Statement,
     definition_of,
 )
+from plugins.module_utils.plan.gate import open_break_glasses
+from plugins.module_utils.plan.ledger import tail_of
 from plugins.plugin_utils.estate import EstateAction, stack_source
 from plugins.plugin_utils.gate import Passed, for_the_host, pass_gate, promoted, proposal, release_to_pass
 from plugins.plugin_utils.statements import KEY_VARIABLE, by_id, checked, signatory
@@ -102,7 +105,9 @@ def test_what_is_sent_along_passes_on_the_host_and_is_all_that_it_needs(keys: Pa
     policy = {"environment": "production", "gate": {"required": True, "verified_in": "staging"}}
     (tmp_path / "gate.json").write_text(json.dumps(policy))
     pass_on_host(sent, RELEASE, tmp_path, tmp_path)
-    assert HostSpool(tmp_path).waiting().statements == ()
+    assert [one.statement.kind for one in HostSpool(tmp_path).waiting().statements] == [REQUESTED]
+    assert sent["gate"]["ledger"] == tail_of(ledger.hashes()), "with the request in it"
+    assert len(sent["gate"]["ledger"]["hashes"]) == len(ledger.kept) == 6
 
 
 def test_everything_that_is_missing_is_told_with_the_command_for_it_and_nothing_is_written(keys: Path) -> None:
@@ -296,6 +301,21 @@ def test_a_statement_is_found_by_how_its_id_begins(keys: Path) -> None:
     for nothing in ("", wanted.id[:3], "zzzzzzzz"):
         with pytest.raises(OpsError, match=r"0 statements have an id.*tell_ledger\.yml"):
             by_id(known, nothing)
+
+
+def test_broken_glass_stays_open_whatever_it_says_and_whatever_becomes_of_its_key(keys: Path) -> None:
+    details = {"x": {"kind": "happened"}}
+    glass = said(keys, BREAK_GLASS, "developer", why=REASON, details=details)
+    later = datetime.now(UTC) + timedelta(days=40)
+    known = environment(keys).gate
+    ended = allowed_signers(keys).replace('" ssh', f'",valid-before="{later - timedelta(days=1):%Y%m%d}Z" ssh')
+    revoked = (keys / "developer.pub").read_text()
+    for gate in (known, environment(keys, allowed_signers=ended).gate, environment(keys, revoked_keys=revoked).gate):
+        found = checked([glass], gate, later, lambda _: True)
+        assert [one.id for one in open_break_glasses(found)] == [glass.statement.id]
+        assert by_id(found, glass.statement.id).id == glass.statement.id
+        closed = said(keys, CLOSED, "approver", of=glass.statement.id)
+        assert open_break_glasses(checked([glass, closed], gate, later, lambda _: True)) == []
 
 
 # -- what is asked when ------------------------------------------------------------------------------------------------

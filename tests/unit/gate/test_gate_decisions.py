@@ -18,7 +18,7 @@ from plugins.module_utils.model.statement import (
     VERIFIED,
     WITHDRAWN,
 )
-from plugins.module_utils.plan.gate import judge, lacks_substance, open_break_glasses
+from plugins.module_utils.plan.gate import expiry, judge, lacks_substance, open_break_glasses, told_open
 from tests.unit.gate.gate_parts import (  # fmt: skip
     COMPLETE,
     DIGEST,
@@ -208,9 +208,9 @@ def test_a_refused_time_asks_for_a_reason_and_names_the_next_slot() -> None:
 
 
 def test_a_reason_of_substance_opens_the_window_and_another_does_not() -> None:
-    asked = said(REQUESTED, details={"window": REASON})
+    asked = said(REQUESTED, details={"action": "deploy", "window": REASON})
     assert decided(checked({**COMPLETE, REQUESTED: asked}), windows=FRIDAY).allowed
-    short = said(REQUESTED, details={"window": "urgent"})
+    short = said(REQUESTED, details={"action": "deploy", "window": "urgent"})
     (missing,) = decided(checked({**COMPLETE, REQUESTED: short}), windows=FRIDAY).missing
     assert "6 characters" in missing.because[0]
 
@@ -218,3 +218,32 @@ def test_a_reason_of_substance_opens_the_window_and_another_does_not() -> None:
 def test_a_release_of_another_name_with_the_same_digest_is_another_release() -> None:
     other = Subject("ocr", "sha-0000000", SUBJECT.digests, SUBJECT.definition)
     assert len(judge(other, "production", checked(), "developer", NOW, GATE).missing) == 4
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "soon"])
+def test_an_approval_of_an_impossible_time_is_none(when: str) -> None:
+    assert expiry(said(APPROVED, at=when), GATE) is None
+    assert not decided(checked({**COMPLETE, APPROVED: said(APPROVED, at=when)})).allowed
+
+
+def test_glass_of_a_revoked_key_stays_open_and_says_so() -> None:
+    glass = Checked(said(BREAK_GLASS), "the key of developer is revoked", revoked=True)
+    (found,) = open_break_glasses([glass])
+    assert (found.id, found.why) == (glass.statement.id, f"signed with a key that is revoked: {REASON}")
+    assert open_break_glasses([glass, Checked(said(CLOSED, of=glass.statement.id))]) == []
+    gone = Checked(said(CLOSED, of=glass.statement.id), "the key of approver is revoked", revoked=True)
+    assert open_break_glasses([glass, gone]) == [found]
+    assert not decided([glass]).allowed
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    told = told_open(said(BREAK_GLASS, why="nothing\x1b[2K\x9b1A\u202e works\r\nand more"))
+    assert told.endswith("(nothing\ufffd[2K\ufffd1A\ufffd works and more)")
+
+
+@pytest.mark.parametrize("kind", [REQUESTED, BREAK_GLASS])
+@pytest.mark.parametrize("details", [{}, {"action": "migrate"}, {"action": ["deploy"]}, {"action": None}])
+def test_a_request_for_something_else_is_none(kind: str, details: dict[str, Any]) -> None:
+    decision = decided(checked({**COMPLETE, REQUESTED: said(kind, details=details)}))
+    assert [one.kind for one in decision.missing] == [kind]
+    assert "not to deploy" in decision.missing[0].because[0]

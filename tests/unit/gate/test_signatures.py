@@ -17,7 +17,7 @@ from plugins.module_utils.gateway.signatures import check, fingerprint_of, sign
 from plugins.module_utils.model.document import Node
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.gate import Gate, parse_gate
-from plugins.module_utils.model.statement import APPROVED, CLOSED, Signed, Statement
+from plugins.module_utils.model.statement import APPROVED, CLOSED, WITHDRAWN, Signed, Statement, namespace_of
 from tests.unit.gate.gate_parts import said
 
 NOW = datetime(2026, 12, 8, 6, 30, tzinfo=UTC)
@@ -130,8 +130,42 @@ def test_a_key_has_to_be_valid_when_it_signed_and_now(keys: Path) -> None:
     assert fault(signed, gate(keys, options=f'{SPACES},valid-after="20261208Z",valid-before="20261209Z"')) == ""
 
 
+@pytest.mark.parametrize("kind", [WITHDRAWN, CLOSED])
+def test_that_a_key_runs_out_brings_nothing_back(keys: Path, kind: str) -> None:
+    signed = sign(said(kind, by="approver"), keys / "approver")
+    spaces = f'namespaces="{namespace_of(kind)}"'
+    assert fault(signed, gate(keys, options=f'{spaces},valid-before="20261208062959Z"')) == ""
+    assert "not valid at that time" in fault(signed, gate(keys, options=f'{spaces},valid-before="20261208062859Z"'))
+    (found,) = check([signed], gate(keys, options=spaces, revoked=public(keys, "approver")))
+    assert found.revoked
+
+
 def test_a_statement_without_a_time_is_not_good(keys: Path) -> None:
     assert "is not a time" in fault(sign(approval(at="yesterday"), keys / "approver"), gate(keys))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"at": "0001-01-01T00:00:00+14:00"}, "is not a time"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "is not a time"),
+        ({"by": "a\0b"}, "is no name"),
+        ({"by": ""}, "is no name"),
+        ({"by": "a" * 200_000}, "is no name"),
+        ({"by": "a b"}, "is no name"),
+    ],
+)
+def test_whatever_a_statement_says_its_fault_is_told(keys: Path, changed: dict[str, str], says: str) -> None:
+    odd = Signed(approval(**changed).text(), "junk \ud800")
+    good = sign(approval(), keys / "approver")
+    first, second = check([odd, good], gate(keys), NOW)
+    assert says in first.fault
+    assert second.fault == ""
+
+
+@pytest.mark.parametrize("signature", ["", "junk \ud800", "\0", "-----BEGIN SSH SIGNATURE-----\n" + "A" * 70_000])
+def test_whatever_a_signature_is_its_fault_is_told(keys: Path, signature: str) -> None:
+    assert "forged or damaged" in fault(Signed(approval().text(), signature), gate(keys))
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])

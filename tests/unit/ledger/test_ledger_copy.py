@@ -71,7 +71,7 @@ def test_a_statement_is_written_once(tmp_path: Path) -> None:
     memory = Memory()
     assert ledger(memory, tmp_path).append(signed(1)) == ledger(memory, tmp_path).append(signed(1))
     assert len(memory.texts) == 1
-    with pytest.raises(OpsError, match="entry 1 has another statement with the id"):
+    with pytest.raises(OpsError, match="entry 1 has another statement with this id"):
         ledger(memory, tmp_path).append(signed(1, why="something else"))
 
 

@@ -44,10 +44,11 @@ class Action:
 
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         assert name == "spool"
+        arguments = {"ids": [], **arguments}
         self.asked.append(arguments.get("state", "told"))
         if arguments.get("state") == "acknowledged":
             self.spool.acknowledge(arguments["ids"], head_from(arguments["head"]))
-        return {"changed": False, **for_the_ledger(self.spool)}
+        return {"changed": False, **for_the_ledger(self.spool, arguments["ids"] if self.asked[-1] == "told" else ())}
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +233,32 @@ def test_a_host_that_cannot_drop_what_is_written_tells_it_again(
     assert (len(memory.texts), len(spool.waiting().statements)) == (1, 1)
     assert tell_ledger(action, for_the_ledger(spool))["ledger"]["written"] == []
     assert (len(memory.texts), len(spool.waiting().statements)) == (1, 0)
+
+
+def test_one_whose_id_is_taken_stays_on_the_host_and_the_others_go_on(
+    action: EstateAction, spool: HostSpool, memory: Memory, key: Path, tmp_path: Path
+) -> None:
+    eve = Ledger(action.environment, copies=tmp_path / "eve", storage=memory)
+    eve.append(Signed(said(1, key).text, "junk"))
+    eve.append(Signed(statement(2, HAPPENED, why="nothing of note").text(), "junk"))
+    for number in (1, 2, 3):
+        spool.add(said(number, key))
+    carried = carry(action, for_the_ledger(spool))
+    assert carried["ledger"] == {**carried["ledger"], "written": [3], "waiting": 2}
+    assert "entry 1 has another signature of this statement" in carried["display"][0]
+    assert "entry 2 has another statement with this id" in carried["display"][1]
+    assert [one.statement.id for one in spool.waiting().statements] == [f"{1:032x}", f"{2:032x}"]
+
+
+def test_those_that_stay_on_the_host_hold_up_no_other(
+    action: EstateAction, spool: HostSpool, memory: Memory, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.module_utils.spooling._AT_ONCE", 2)
+    for number in range(1, 6):
+        spool.add(said(number, key, by="somebody", at="2026-11-25T05:00:00.000Z"))
+    spool.add(said(6, key))
+    carried = carry(action, for_the_ledger(spool))
+    assert carried["ledger"] == {**carried["ledger"], "written": [1], "waiting": 5}
+    assert asked(action) == ["told", "told", "acknowledged"]
+    again = carry(action, for_the_ledger(spool))
+    assert (again["changed"], again["ledger"]["waiting"], len(memory.texts)) == (False, 5, 1)

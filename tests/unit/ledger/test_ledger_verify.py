@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from plugins.module_utils.model.ledger import LedgerTampered, Version, entry_from
+from plugins.module_utils.model.statement import Signed
 from plugins.module_utils.plan.ledger import (
     DUPLICATE,
     EDITED,
@@ -18,10 +19,11 @@ from plugins.module_utils.plan.ledger import (
     TRUNCATED,
     Finding,
     known_heads,
+    next_entry,
     verify,
     with_versions,
 )
-from tests.unit.ledger.ledger_parts import chain, edited, head_of, rechained, signed, witness
+from tests.unit.ledger.ledger_parts import AT, WRITER, chain, edited, head_of, rechained, signed, witness
 
 SOUND = chain(6)
 
@@ -133,7 +135,7 @@ def test_a_signature_that_does_not_count_is_named_with_its_reason() -> None:
 
 
 def test_an_unsound_ledger_is_not_built_upon() -> None:
-    texts = {number: text for number, text in SOUND.items() if number not in (1, 2, 3, 4)}
+    texts = {number: text for number, text in chain(9).items() if number not in (1, 3, 5, 7)}
     with pytest.raises(LedgerTampered) as caught:
         verify(texts).sound()
     assert caught.value.what.startswith("the ledger is not as it was written: entry 1 (removed): it is not there")
@@ -170,3 +172,25 @@ def test_versions_tell_since_when_it_was_written_anew() -> None:
     (found,) = with_versions([Finding(1, REWRITTEN, "somebody knows another entry 5")], versions)
     assert (found.number, found.kind) == (2, REWRITTEN)
     assert found.what.startswith("somebody knows another entry 5; it was written again at 8")
+
+
+def test_an_object_far_away_is_one_gap_however_wide_it_is() -> None:
+    seen = verify({**chain(2), 10**12 - 1: "{}"})
+    assert [(one.number, one.kind) for one in seen.findings] == [(3, REMOVED), (10**12 - 1, EDITED)]
+    assert "it is not there, with all up to entry 999999999998, and entry 999999999999 is" in str(seen.findings[0])
+
+
+@pytest.mark.parametrize("depth", [21, 900, 2_000, 200_000])
+def test_a_statement_that_is_nested_too_deeply_is_a_finding(depth: int) -> None:
+    texts = chain(1)
+    text = signed(2).text.replace('"details":{}', '"details":' + '{"a":' * depth + "1" + "}" * depth)
+    texts[2] = next_entry(head_of(texts), Signed(text, "junk"), at=AT, writer=WRITER).text()
+    seen = verify(texts)
+    assert [(one.number, one.kind) for one in seen.findings] == [(2, FOREIGN)]
+    with pytest.raises(LedgerTampered, match="nested too deeply"):
+        seen.sound()
+
+
+def test_a_statement_that_is_no_utf_8_is_a_finding() -> None:
+    odd = Signed(signed(1).text.replace("because", "\ud800"), "junk")
+    assert found(chain(1, [odd])) == [(1, FOREIGN)]

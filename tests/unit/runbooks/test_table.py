@@ -138,3 +138,11 @@ def test_a_negative_number_stays_a_number_and_a_list_is_one_text_in_csv() -> Non
     row = {"a": -4, "b": ["naoko", "kenji"], "c": []}
     assert compose(columns, [row], form="csv") == ["a,b,c", '-4,"naoko, kenji",']
     assert compose(columns, [row], form="table")[-1].split() == ["-4", "naoko,", "kenji", "–"]
+
+
+def test_a_cell_has_nothing_that_a_terminal_would_obey() -> None:
+    columns = [Column("why", "Why"), Column("at", "At", "time")]
+    row = {"why": "urgent\x1b[2J\x9b\u2066", "at": "0001-01-01T00:00:00+14:00"}
+    line = compose(columns, [row], form="table")[-1]
+    assert "urgent\ufffd[2J\ufffd\ufffd" in line
+    assert "0001-01-01T00:00:00+14:00" in line
