@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .apply import Apply, Outcome, failure, note_applied, observe
+from .definition import proven
 from .gateway.host_state import seconds_since
 from .hands import Host, wanted_from
 from .model.errors import OpsError
@@ -134,12 +135,20 @@ def remove_stack(host: Host, name: str, *, rehearsal: bool) -> Result:
 
 
 def _plan(host: Host, wish: Wish) -> tuple[list[WantedStack], Observed, Plan]:
-    wanted = [wanted_from(host, entry, wish.secrets.get(entry["name"], {})) for entry in wish.entries]
+    entries = [_known_by(host, entry) for entry in wish.entries]
+    wanted = [wanted_from(host, entry, wish.secrets.get(entry["name"], {})) for entry in entries]
     observed = observe(host, wish.names)
     planned = plan_stacks(wanted, observed, host.environment, wish.declared)
     if wish.saved:
         _refuse_unless_as_saved(wish.saved, wanted, observed, planned)
     return wanted, observed, planned
+
+
+def _known_by(host: Host, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a first release is to be made: the entry by the stack file that is worked out here, not by what it says."""
+    if not entry.get("baseline") or host.state.state(entry["name"]).live:
+        return entry
+    return proven(entry, entry.get("file") or {})
 
 
 def _refuse_unless_as_saved(

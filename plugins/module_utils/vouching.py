@@ -59,6 +59,8 @@ def vouch(host: Host, release: Release, smoke: str) -> list[str]:
 def _vouch(host: Host, release: Release, smoke: str, ours: HostGate | None) -> str:
     if not _verifies(ours):
         return ""
+    if not release.stack_file:
+        return f"this host does not vouch for {release.release}: which stack file it is of could not be worked out here"
     return spool_statement(host, VERIFIED, release, {"smoke": smoke}, by=_name(ours)).warning
 
 

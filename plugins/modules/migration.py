@@ -59,6 +59,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.definition import proven
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
 from ..module_utils.spooling import with_spool
@@ -88,6 +89,7 @@ def main() -> None:
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
     pass_gate(given, given["release"])
+    given = {**given, "entry": proven(given["entry"], given["gate"])}
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
     begin(stack, transaction, {**asked, "state": "migrated"})

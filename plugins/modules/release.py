@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.definition import proven
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
 from ..module_utils.spooling import with_spool
@@ -156,6 +157,7 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return _rehearsed(given)
     if given["state"] == "deployed":
         pass_gate(given, given["release"])
+        given = {**given, "entry": proven(given["entry"], given["gate"])}
     transaction = transaction or new_transaction()
     begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()

@@ -67,7 +67,7 @@ def pass_gate(
     if not environment.gate.required:
         if boolean(asked.get("break_glass", False)):
             raise OpsError(f"{environment.name} has no gate", where="-e break_glass", do="leave it out")
-        return Passed(subject, {"gate": {"required": False}})
+        return Passed(subject, {"gate": {"required": False, **_file(action, name)}})
     glass = boolean(asked.get("break_glass", False))
     me = signatory(action, BREAK_GLASS if glass else REQUESTED)
     request = say(action, BREAK_GLASS if glass else REQUESTED, subject, me.name,
@@ -86,14 +86,18 @@ def pass_gate(
         away = _append(ledger, mine, glass)
     arguments = {
         "required": True,
-        "source": stack_source(name),
-        "variables": dict(action.variables),
+        **_file(action, name),
         "requester": me.name,
         "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
         # While the ledger is away, or not as it was, the host keeps it.
         "to_keep": [mine.as_dict()] if away else [],
     }
     return Passed(subject, {"gate": arguments}, (*_told(decision), *_told_away(away)))
+
+
+def _file(action: EstateAction, name: str) -> dict[str, Any]:
+    """What a host needs to work out the stack file's fingerprint for itself: it signs for no other."""
+    return {"source": stack_source(name), "variables": dict(action.variables)}
 
 
 def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:
