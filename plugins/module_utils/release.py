@@ -60,7 +60,7 @@ def deploy(
     name = request.stack.name
     candidate = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
     live = _live(host, name)
-    if same_release(live, candidate):
+    if same_release(live, candidate) and not _of_another_file(live, candidate):
         said = _say(host, f"{name} is at {sha} already, with this digest and definition")
         return None, [*said, *([] if rehearse else _vouched_again(host, candidate, request))]
     if not again:
@@ -76,6 +76,12 @@ def deploy(
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
         return Transaction(host, release, action="deploy", by=request.by, why=request.why).run(), said
+
+
+def _of_another_file(live: Release | None, candidate: Release) -> bool:
+    """Whether what runs is recorded as of another stack file, and matters as that: people accept what is on record."""
+    known = live.stack_file if live else ""
+    return candidate.stack_file not in ("", known) and vouches()
 
 
 def _vouched_again(host: Host, release: Release, request: Request) -> list[str]:
@@ -213,6 +219,8 @@ def status(host: Host, stack: Stack) -> dict[str, Any]:
         "summary": stack.ops.summary,
         "release": live.release if live else "",
         "digest": live.digests[stack.ops.releases[0]] if live else "",
+        "digests": dict(live.digests) if live else {},
+        "stack_file": live.stack_file if live else "",
         "number": state.live,
         "since": live_since(host.state.history(name), state.live),
         "health": _health(stack, serving),

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from plugins.module_utils import release as release_module
 from plugins.module_utils import vouching
+from plugins.module_utils.apply import new_release
 from plugins.module_utils.definition import proven
 from plugins.module_utils.gateway.host_gate import HostGate
 from plugins.module_utils.gateway.host_state import HostState
 from plugins.module_utils.hands import Host
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.gate import Gate
+from plugins.module_utils.model.host import WantedStack
 from plugins.module_utils.model.release import Release
 from plugins.module_utils.model.statement import definition_of
-from plugins.plugin_utils.estate import EstateAction, stack_source
+from plugins.plugin_utils.estate import EstateAction, load_stack, stack_source
 from plugins.plugin_utils.gate import pass_gate
-from tests.unit.gate.controller_parts import RELEASE, Action, Ledger, environment, make_keys
+from tests.unit.gate.controller_parts import RELEASE, VARIABLES, Action, Ledger, environment, make_keys
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,23 @@ def test_a_host_vouches_for_no_stack_file_that_it_does_not_know(
     monkeypatch.setattr(vouching, "read_gate", lambda: HostGate("staging", Gate(verified_in="staging")))
     (tmp_path / "spool").mkdir()
     release = Release(1, "ocr", RELEASE, {"web": "sha256:" + "a" * 64}, {}, "mark", {}, "2026-12-08T06:30:00Z")
-    host = Host(*[cast(Any, None)] * 5, "staging")
-    host.state = HostState(tmp_path)
+    nothing = cast(Any, None)
+    host = Host(nothing, HostState(tmp_path), nothing, nothing, nothing, "staging")
     assert "does not vouch for sha-724f892" in vouching.vouch(host, release, "3 passed")[0]
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_what_is_on_record_as_of_another_stack_file_is_put_live_anew_where_it_is_to_be_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = cast(Any, None)
+    host = Host(nothing, HostState(tmp_path), nothing, nothing, nothing, "staging")
+    stack = load_stack("ocr", VARIABLES)
+    wanted = WantedStack(stack, {"web": "sha256:" + "a" * 64}, stack_file=OURS)
+    live = replace(new_release(host, wanted, RELEASE, wanted.digests), stack_file="")
+    host.state.add_record(live)
+    host.state.set_state("ocr", replace(host.state.state("ocr"), live=live.number))
+    for vouches, again in ((False, False), (True, True)):
+        monkeypatch.setattr(release_module, "vouches", lambda vouches=vouches: vouches)
+        receipt, _ = release_module.deploy(host, release_module.Request(wanted, {}), RELEASE, rehearse=True)
+        assert (receipt is not None) is again
