@@ -17,14 +17,14 @@ from .model.release import Release
 from .model.statement import HAPPENED, VERIFIED
 from .spooling import name_of_host, spool_statement
 
-_TAKEN_BACK, _MIGRATED = "roll_back", "migrate"
+_TAKEN_BACK = "roll_back"
 
 
 def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str]:
     """Write how a transaction ended into history, and say it to the ledger; warnings, which undo nothing."""
     ours, warnings = _gate()
     why = str(event.get("why", ""))
-    spooled = spool_statement(host, HAPPENED, release, _for_ever(event), why=why, by=_name(ours))
+    spooled = spool_statement(host, HAPPENED, release, _details(event), why=why, by=_name(ours))
     host.state.tell(release.stack, {**event, "statement": spooled.id})
     warnings.append(spooled.warning)
     if event.get("outcome") == DONE and event.get("action") != _TAKEN_BACK:
@@ -32,15 +32,9 @@ def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str
     return [one for one in warnings if one]
 
 
-def _for_ever(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an event goes into a ledger that forgets nothing.
-
-    A migration's own words are left out: a database names the rows that stopped it, and rows are people's.
-    """
-    told = {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
-    if event.get("action") == _MIGRATED:
-        told.pop("error", None)
-    return told
+def _details(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event goes into the ledger beside the release; it leaves out more (see :mod:`spooling`)."""
+    return {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
 
 
 def vouches() -> bool:
