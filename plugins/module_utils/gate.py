@@ -21,8 +21,11 @@ from .plan.gate import Decision, Missing, judge, told_open
 _WHERE = "gate of this host"
 
 
-def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT) -> None:
+def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, state: Path = ROOT) -> dict[str, Any]:
     """Let a release pass that the controller sent, or raise with everything that it lacks.
+
+    Returns whose signature asked for it (``requester``) and the ids of the statements that let it through
+    (``relied_on``), for what is told of the release; empty where nothing is asked.
 
     ``given`` are the arguments of a doorway: ``entry``, ``environment_name`` and ``gate``, which has ``required``,
     ``source`` (the stack file's tree before its names were resolved), ``variables``, ``requester`` and ``statements``.
@@ -38,7 +41,7 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
                 where=_WHERE,
                 do=f"ansible-playbook playbooks/provision.yml --limit {given['environment_name']}",
             )
-        return
+        return {}
     if given["environment_name"] != ours.environment:
         raise OpsError(
             f"it belongs to {ours.environment}, and this run is for {given['environment_name']}",
@@ -46,7 +49,7 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
             do="name the right inventory; a host that moved to another environment is provisioned there",
         )
     if not ours.gate.required:
-        return
+        return {}
     now = datetime.now(UTC)
     subject = _subject(given["entry"], release, sent)
     statements = check([signed_from(one) for one in sent.get("statements", ())], ours.gate, now)
@@ -58,6 +61,7 @@ def pass_gate(given: Mapping[str, Any], release: str, folder: Path = FOLDER, sta
     for said in decision.relied_on:
         if said.kind == BREAK_GLASS:
             announce(told_open(said))
+    return {"requester": sent["requester"], "relied_on": [said.id for said in decision.relied_on]}
 
 
 def refusal(decision: Decision, *, where: str, commands: Iterable[str] = ()) -> InvalidInput:

@@ -7,7 +7,7 @@ from .plan.pruning import images_of, kept_images, prunable
 
 
 def prune_images(host: Host, name: str, keep: int) -> list[str]:
-    """Let go of a stack's images beyond its newest ``keep`` good releases; returns them. Under the stack's lock.
+    """Let go of a stack's images beyond those of ``keep`` rollback targets; returns them. Under the stack's lock.
 
     Raises OpsError, with nothing let go of, when a record of any stack of this host cannot be read: it may name one.
     """

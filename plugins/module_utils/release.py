@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .apply import new_release, stand_ready
@@ -27,12 +27,13 @@ from .vouching import vouch, vouches
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what, and why; ``secrets`` are the values by name."""
+    """Who asks for what, and why; ``secrets`` are the values by name, ``allowed`` what the host's gate found."""
 
     wanted: WantedStack
     secrets: Mapping[str, str]
     by: str = ""
     why: str = ""
+    allowed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stack(self) -> Stack:
@@ -47,6 +48,7 @@ def request_from(host: Host, given: Mapping[str, Any]) -> Request:
         secrets=given["secrets"],
         by=given["requested_by"],
         why=given.get("reason", ""),
+        allowed=given.get("gate") or {},
     )
 
 
@@ -75,7 +77,8 @@ def deploy(
         # Counted under the lock: another deploy may have taken the number meanwhile.
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
-        return Transaction(host, release, action="deploy", by=request.by, why=request.why).run(), said
+        by, why, allowed = request.by, request.why, request.allowed
+        return Transaction(host, release, action="deploy", by=by, why=why, allowed=allowed).run(), said
 
 
 def _of_another_file(live: Release | None, candidate: Release) -> bool:
@@ -164,7 +167,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
             "outcome": outcome,
             "seconds": round(result.seconds, 3),
         }
-        event |= {"by": request.by, "why": request.why, "error": _error(result)}
+        event |= {"by": request.by, "why": request.why, "error": _error(result), **request.allowed}
         said += _say(host, *(f"  warning: {warning}" for warning in host.tell(release, event)))
     if result.exit_code != 0:
         raise OpsError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,6 +68,7 @@ class Transaction:
         by: str = "",
         why: str = "",
         condemns: tuple[int, ...] = (),
+        allowed: Mapping[str, Any] | None = None,
         begun: Begun | None = None,
     ) -> None:
         self.host = host
@@ -86,6 +87,7 @@ class Transaction:
             environment=host.environment,
             condemns=condemns,
             library=host.library,
+            allowed=allowed or {},
         )
         self.before = self.begun.before
         self.receipt = Receipt(
@@ -133,7 +135,7 @@ class Transaction:
             if not self._is_told():
                 said = {"by": self.begun.by, "why": self.begun.why, "digests": self.release.digests}
                 condemned = {"condemns": list(self.begun.condemns)} if self.begun.condemns else {}
-                event = {**self.receipt.as_dict(), **said, **condemned}
+                event = {**self.receipt.as_dict(), **said, **self.begun.allowed, **condemned}
                 self.receipt.warnings += self.host.tell(self.release, event)
             if self.receipt.outcome != STUCK:
                 self.host.files.forget_kept(self.release.stack)

@@ -59,7 +59,9 @@ rows:
   description:
     - One row for each statement or event, the newest first. C(kept) says whether it is in the C(ledger), C(waiting) on
       a host to be written, or known to a C(host) alone; C(entry) is its number in the ledger.
-    - Of what happened, C(approvals) and C(verification) say who allowed and who verified that very release by then.
+    - Of what happened, C(approvals) and C(verification) say who allowed and who verified it, C(request) is the id of
+      the request, and C(by) who signed that, as the host relied on them.
+    - What is not signed by whom it says is left out.
   returned: success
   type: list
   elements: dict

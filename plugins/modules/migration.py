@@ -88,11 +88,11 @@ def main() -> None:
 
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
-    pass_gate(given, given["release"])
-    given = {**given, "entry": proven(given["entry"], given["gate"])}
+    passed = pass_gate(given, given["release"])
+    given = {**given, "entry": proven(given["entry"], given["gate"] or {})}
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
-    begin(stack, transaction, {**asked, "state": "migrated"})
+    begin(stack, transaction, {**asked, "gate": passed, "state": "migrated"})
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
 
 

@@ -155,11 +155,14 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
+    asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
+    # Of the gate and the stack file, the unit is told what this host found: not what it was sent.
+    asked["gate"] = {}
     if given["state"] == "deployed":
-        pass_gate(given, given["release"])
-        given = {**given, "entry": proven(given["entry"], given["gate"])}
+        asked["gate"] = pass_gate(given, given["release"])
+        asked["entry"] = proven(given["entry"], given["gate"] or {})
     transaction = transaction or new_transaction()
-    begin(stack, transaction, {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")})
+    begin(stack, transaction, asked)
     return listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
 
 

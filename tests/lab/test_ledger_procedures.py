@@ -112,8 +112,10 @@ def test_history_says_who_when_what_why_and_who_allowed_it(here: OwnCheckout) ->
         host_says("staging-1", VERIFIED, environment="staging", details={"smoke": "4/4"}),
         person_says(ACCEPTED, "second", environment="staging"),
         person_says(APPROVED, "approver"),
-        host_says("production-1", details=DEPLOY, why='=HYPERLINK("http://x")'),
     ]
+    relied_on = [one.statement.id for one in story]
+    deploy = {**DEPLOY, "relied_on": relied_on}
+    story.append(host_says("production-1", details=deploy, why='=HYPERLINK("http://x")'))
     ledger.merge(story)
     waits = host_says("production-1", details={**DEPLOY, "action": "roll_back"}, why="it was slow")
     here.spool("production-1", waits)

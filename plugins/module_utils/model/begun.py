@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import OpsError
@@ -16,7 +16,8 @@ class Begun:
 
     ``before`` is the stack's state when it began, ``was_present`` whether the release had containers then,
     ``condemns`` the numbers of releases that are marked bad once this one is live. ``library`` names the code that
-    runs it. ``began`` is UTC, ISO 8601.
+    runs it. ``allowed`` is what the host's gate found: the ``requester``, and ``relied_on``, ids of statements.
+    ``began`` is UTC, ISO 8601.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Begun:
     environment: str = ""
     condemns: tuple[int, ...] = ()
     library: str = ""
+    allowed: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from ..model.release import Release, StackState
 from .containers import pinned
-from .release import History, was_live
+from .release import History, trail, was_live
 
 Images = Mapping[int, Sequence[str]]
 """The images (``repository@digest``) of each record, by its number."""
@@ -27,15 +27,27 @@ def images_of(records: Iterable[Release]) -> dict[int, tuple[str, ...]]:
 
 
 def kept_images(records: Sequence[Release], images: Images, state: StackState, history: History, keep: int) -> set[str]:
-    """The images of the live release, of the standby, and of the newest ``keep`` good releases that differ."""
+    """The images of the live release, of the standby, and of ``keep`` good releases that differ.
+
+    First those of the way back, from the live release on, as a rollback goes it; then the newest of the others.
+    """
     kept = {image for number in (state.live, state.standby) for image in images.get(number, ())}
-    good = was_live(history) - set(state.bad)
     different: list[frozenset[str]] = []
-    for record in sorted(records, key=lambda one: one.number, reverse=True):
-        of_it = frozenset(images.get(record.number, ()))
-        if record.number in good and of_it and of_it not in different:
+    for number in _likeliest(records, state, history):
+        of_it = frozenset(images.get(number, ()))
+        if of_it and of_it not in different:
             different.append(of_it)
     return kept.union(*different[:keep])
+
+
+def _likeliest(records: Sequence[Release], state: StackState, history: History) -> list[int]:
+    """The good releases, those that a rollback takes first before those that only their name leads to."""
+    good = was_live(history) - set(state.bad)
+    newest = {record.origin: record.number for record in records if record.number in good}
+    origins = {record.number: record.origin for record in records}
+    live, path = origins.get(state.live, state.live), trail(history, origins)
+    way = path[: path.index(live) + 1] if live in path else path
+    return [newest[one] for one in reversed(way) if one in newest] + sorted(good & set(origins), reverse=True)
 
 
 def prunable(own: Images, kept: Set[str], used: Iterable[str], elsewhere: Iterable[str], held: Set[str]) -> list[str]:

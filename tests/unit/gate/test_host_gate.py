@@ -106,6 +106,18 @@ def test_what_was_signed_for_passes(keys: Path, host: Path) -> None:
     pass_gate(request(keys, statement(BREAK_GLASS)), RELEASE, host)
 
 
+def test_it_names_who_asked_and_what_it_relied_on(keys: Path, host: Path) -> None:
+    said = [*map(statement, ALL)]
+    unneeded = statement(APPROVED, by="developer")  # the requester's own
+    found = pass_gate(request(keys, *said, unneeded), RELEASE, host)
+    assert found["requester"] == "developer"
+    assert sorted(found["relied_on"]) == sorted(one.id for one in said)
+    glass = statement(BREAK_GLASS)
+    assert pass_gate(request(keys, *said, glass), RELEASE, host)["relied_on"] == [glass.id]
+    policy(host, required=False)
+    assert pass_gate(request(keys), RELEASE, host) == {}
+
+
 def test_without_the_controllers_word_nothing_passes(keys: Path, host: Path) -> None:
     given = request(keys, *map(statement, ALL))
     given["gate"] = {"required": False}

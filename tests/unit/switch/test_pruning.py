@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.release import Release, StackState
 from plugins.module_utils.plan.pruning import images_of, kept_images, prunable
+from plugins.module_utils.plan.release import rollback_target
 
 
 def record(number: int, digest: str = "", stack: str = "shop") -> Release:
@@ -52,8 +55,27 @@ def test_live_and_standby_stay_however_old() -> None:
         image(1),
         image(2),
         image(7),
-        image(6),
     }
+
+
+def test_the_way_back_stays_however_much_was_tried_since() -> None:
+    records = [record(number) for number in range(1, 8)]
+    history = done(1, 2, *(number for tried in range(3, 8) for number in (tried, 2)))
+    state = StackState(live=2, standby=7, last=7)
+    assert rollback_target(records, state, history).number == 1
+    assert kept_images(records, images_of(records), state, history, 3) == {image(1), image(2), image(7)}
+
+
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=20), st.integers(2, 5), st.data())
+def test_as_many_steps_back_as_are_kept_need_no_registry(lived: list[int], keep: int, data: st.DataObject) -> None:
+    records = [record(number) for number in range(1, 9)]
+    others = sorted(set(range(1, 9)) - {lived[-1]})
+    bad = tuple(data.draw(st.sets(st.sampled_from(others), max_size=3)))
+    state, history = StackState(live=lived[-1], standby=0, last=8, bad=bad), done(*lived)
+    stays = kept_images(records, images_of(records), state, history, keep)
+    for steps in range(1, keep):
+        with suppress(OpsError):  # there are not that many
+            assert image(rollback_target(records, state, history, steps=steps).number) in stays
 
 
 def test_releases_of_one_digest_count_once() -> None:
