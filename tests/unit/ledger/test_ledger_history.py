@@ -18,6 +18,7 @@ from plugins.module_utils.model.statement import (
     Signed,
     Statement,
 )
+from plugins.module_utils.plan.history_causes import with_causes
 from plugins.module_utils.plan.ledger_history import Found, Told, Wanted, history
 from tests.unit.ledger.ledger_parts import chain, statement
 
@@ -243,3 +244,10 @@ def test_details_do_not_pass_themselves_off_as_what_was_signed() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert rows() == []
+
+
+def test_the_cause_of_a_failure_comes_from_the_host_and_nothing_else_of_its_event() -> None:
+    rows = [{"statement": "a", "by": "n", "kept": "ledger"}, {"statement": "b", "by": "n"}, {"by": "host only"}]
+    event = {"host": "h", "statement": "a", "error": "it is unhealthy", "warnings": ["w"], "by": "x", "kept": "host"}
+    expected = [{**rows[0], "error": "it is unhealthy", "warnings": ["w"]}, *rows[1:]]
+    assert with_causes(rows, [event, {"statement": "", "error": "of nobody"}, {"error": "old"}]) == expected
