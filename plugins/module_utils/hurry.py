@@ -79,7 +79,7 @@ def locked_soon(host: Host, stack: str, what: str) -> Iterator[None]:
 
 def _asked(host: Host, stack: str, holder: str) -> bool:
     """Whether the holder was asked: one that only tidies up, by what is written down of it."""
-    begun, pid = host.state.begun(stack), re.search(r"pid (\d+)", holder)
+    begun, pid = host.state.begun(stack), re.search(r".*pid (\d+)", holder, re.DOTALL)
     if pid is None or begun is None or host.state.state(stack).live != begun.number:
         return False
     with suppress(ProcessLookupError):

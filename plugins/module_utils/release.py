@@ -17,6 +17,7 @@ from .model.host import WantedStack
 from .model.receipt import Receipt
 from .model.release import Release, StackState
 from .model.stack import Stack
+from .model.words import one_word
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
@@ -42,13 +43,18 @@ class Request:
 
 
 def request_from(host: Host, given: Mapping[str, Any]) -> Request:
-    """A request as the controller's action filled it in."""
+    """A request as the controller's action filled it in.
+
+    Who asks is whose signature the gate of this host found, where it has one: what a controller says of its user comes
+    out of that user's own surroundings.
+    """
+    gate = given.get("gate") or {}
     return Request(
         wanted=wanted_from(host, given["entry"], given["secrets"]),
         secrets=given["secrets"],
-        by=given["requested_by"],
+        by=one_word(str(gate.get("requester") or given["requested_by"])),
         why=given.get("reason", ""),
-        allowed=given.get("gate") or {},
+        allowed=gate,
     )
 
 
