@@ -9,7 +9,7 @@ _ON_HOST_ONLY = ("error", "warnings")
 
 
 def with_causes(rows: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, those of a statement with what the host's own event of it says of its failure, and nothing else of it."""
+    """The rows; one of a statement has the cause of its failure from the host's own event, and nothing else of that."""
     causes = {
         str(event["statement"]): {name: event[name] for name in _ON_HOST_ONLY if event.get(name)}
         for event in events
