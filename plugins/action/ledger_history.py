@@ -10,6 +10,7 @@ from ..module_utils.model.errors import OpsError
 from ..module_utils.model.gate import Gate
 from ..module_utils.model.ledger import Entry
 from ..module_utils.model.statement import Signed, Statement, signed_from
+from ..module_utils.plan.history_causes import with_causes
 from ..module_utils.plan.ledger_history import Faults, Told, Wanted, history
 from ..plugin_utils.estate import EstateAction
 from ..plugin_utils.ledger import Ledger
@@ -42,7 +43,8 @@ class ActionModule(EstateAction):
             notes.append(f"  {found.unsigned} left out: their signatures do not count: verify_ledger.yml says why")
         if lost := sorted({*silent, *mute}):
             notes.append(f"  No answer from {', '.join(lost)}: what they have not told the ledger yet is missing.")
-        return {"changed": False, "display": notes, "rows": list(found.rows), "report": {"notes": notes}}
+        rows = with_causes(found.rows, told.events)
+        return {"changed": False, "display": notes, "rows": rows, "report": {"notes": notes}}
 
     def _wanted(self) -> Wanted:
         asked = self.arguments

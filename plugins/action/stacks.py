@@ -7,7 +7,8 @@ from typing import Any
 
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.stack import RELEASE_MARK, Stack
-from ..plugin_utils.estate import ROOT, EstateAction, stack_definition, stack_names
+from ..module_utils.model.statement import definition_of
+from ..plugin_utils.estate import ROOT, EstateAction, stack_names, stack_source
 from ..plugin_utils.saved_plans import plan_file, read_plan, save_plan
 
 
@@ -99,5 +100,8 @@ class ActionModule(EstateAction):
             known |= {
                 service.name: digests[service.image.replace(RELEASE_MARK, baseline)] for service in stack.released
             }
-        file = stack_definition(stack.name)
-        return {"name": stack.name, "tree": stack.tree, "digests": known, "baseline": baseline, "stack_file": file}
+        entry = {"name": stack.name, "tree": stack.tree, "digests": known, "baseline": baseline}
+        source = stack_source(stack.name)
+        # Of a first release the host works out for itself which stack file it is of.
+        file = {"file": {"source": source, "variables": dict(self.variables)}} if baseline else {}
+        return {**entry, "stack_file": definition_of(source), **file}

@@ -18,6 +18,7 @@ from ..module_utils.model.statement import (
     WITHDRAWN,
     Statement,
 )
+from ..module_utils.plan.accepting import differs_from_accepted, lacks_verification
 from ..module_utils.plan.gate import (
     difference,
     expiry,
@@ -35,6 +36,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "required": True, "choices": [ACCEPTED, APPROVED, WITHDRAWN, CLOSED]},
     "stack": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
+    "digests": {"type": "dict", "default": {}},
+    "definition": {"type": "str", "default": ""},
     "id": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
     "valid_for": {"type": "float"},
@@ -63,7 +66,9 @@ class ActionModule(EstateAction):
         statement = say_it[kind](asked, me, known)
         if statement is None:
             return {"changed": False, "display": [f"{me.name} has said so already, and it holds"]}
-        lines = _told(statement)
+        for line in _told(statement):  # before it is signed: a key that wants to be touched is touched for this
+            self._display.display(line)
+        lines = []
         if not self.rehearsal:
             entry = ledger.append(me.sign(statement))
             lines.append(f"  entry {entry.number} of the ledger")
@@ -77,7 +82,7 @@ class ActionModule(EstateAction):
     # -- what is said --------------------------------------------------------------------------------------------------
 
     def _accepted(self, asked: dict[str, Any], me: Signatory, known: list[Checked]) -> Statement | None:
-        """What was verified here is accepted, digest for digest: not what the registry has under that name by now."""
+        """What runs here and was verified is accepted, digest for digest: not what the registry has by now."""
         name, release = asked["stack"], asked["release"]
         if self.environment.gate.verified_in != self.environment.name:
             raise OpsError(
@@ -85,20 +90,14 @@ class ActionModule(EstateAction):
                 where=self.environment.name,
                 do=f"add --limit {self.environment.gate.verified_in or 'staging'}",
             )
-        found = [
-            one.statement
-            for one in known
-            if not one.fault and one.statement.kind == VERIFIED and one.statement.release == release
-            and one.statement.environment == self.environment.name and one.statement.id not in withdrawn(known)
-        ]  # fmt: skip
-        if not found:
+        subject = Subject(name, release, asked["digests"], asked["definition"])
+        if lack := lacks_verification(known, subject, self.environment.name, datetime.now(UTC)):
             raise OpsError(
-                f"no host of {self.environment.name} has verified {release or 'a release'} of {name}",
+                lack,
                 where=f"stack {name}",
                 do=f"ansible-playbook playbooks/deploy.yml {where(self, self.environment.name)} -e stack={name}"
                 f" -e release={release or 'sha-…'}",
             )
-        subject = subject_of(max(found, key=lambda one: one.at))
         if self._holds(ACCEPTED, subject, me, known):
             return None
         return say(self, ACCEPTED, subject, me.name, why=asked["reason"])
@@ -120,6 +119,12 @@ class ActionModule(EstateAction):
             )
         digests = self.release_digests(self.stack(name), release)
         subject = Subject(name, release, digests, stack_definition(name))
+        if other := differs_from_accepted(known, subject, gate.verified_in):
+            raise OpsError(
+                other,
+                where=f"stack {name} {release}",
+                do="find out who moved the tag in the registry; a release that was built anew is a new release",
+            )
         if asked["valid_for"] is None and self._holds(APPROVED, subject, me, known):
             return None
         expires = (datetime.now(UTC) + timedelta(seconds=life)).isoformat(timespec="milliseconds")
@@ -203,7 +208,7 @@ class ActionModule(EstateAction):
 
 
 def _told(statement: Statement) -> list[str]:
-    digests = ", ".join(f"{name} {digest[:19]}" for name, digest in sorted(statement.digests.items()))
+    digests = ", ".join(f"{name} {digest}" for name, digest in sorted(statement.digests.items()))
     until = f", until {statement.expires}" if statement.expires else ""
     about = f"{statement.stack} {statement.release} in {statement.environment}"
     lines = [f"{statement.by}: {statement.kind} {about}{until} (id {statement.id})"]

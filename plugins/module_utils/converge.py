@@ -9,12 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .apply import Apply, Outcome, failure, note_applied, observe
+from .definition import proven
+from .gateway.host_gate import read_gate
 from .gateway.host_state import seconds_since
 from .hands import Host, wanted_from
 from .hurry import deaf
 from .model.errors import OpsError
 from .model.host import Observed, WantedStack
 from .model.stack import parse_tree
+from .plan.release import was_live
 from .plan.saved import host_marks, other_steps, since_saved
 from .plan.stacks import plan_stacks
 from .plan.steps import Plan
@@ -146,12 +149,28 @@ def remove_stack(host: Host, name: str, *, rehearsal: bool) -> Result:
 
 
 def _plan(host: Host, wish: Wish) -> tuple[list[WantedStack], Observed, Plan]:
-    wanted = [wanted_from(host, entry, wish.secrets.get(entry["name"], {})) for entry in wish.entries]
+    entries = [_known_by(host, entry) for entry in wish.entries]
+    wanted = [wanted_from(host, entry, wish.secrets.get(entry["name"], {})) for entry in entries]
+    if any(one.baseline and not host.state.state(one.stack.name).live for one in wanted) and _has_gate(host):
+        wanted = [replace(one, gated=True) for one in wanted]
     observed = observe(host, wish.names)
     planned = plan_stacks(wanted, observed, host.environment, wish.declared)
     if wish.saved:
         _refuse_unless_as_saved(wish.saved, wanted, observed, planned)
     return wanted, observed, planned
+
+
+def _has_gate(host: Host) -> bool:
+    """Whether what goes live here first has to pass the gate: everything but the baselines of a bare host."""
+    ours = read_gate()
+    return ours is not None and ours.gate.required and any(was_live(host.state.history(s)) for s in host.state.stacks())
+
+
+def _known_by(host: Host, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a first release is to be made: the entry by the stack file that is worked out here, not by what it says."""
+    if not entry.get("baseline") or host.state.state(entry["name"]).live:
+        return entry
+    return proven(entry, entry.get("file") or {})
 
 
 def _refuse_unless_as_saved(

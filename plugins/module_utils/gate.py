@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .definition import definition_run
 from .gateway.host_gate import FOLDER, HostGate, announce, read_gate, use
 from .gateway.host_spool import HostSpool, with_head
 from .gateway.host_state import ROOT
 from .gateway.signatures import check
-from .model.container import canonical
-from .model.document import Node
 from .model.errors import InvalidInput, OpsError
 from .model.gate import Gate, Subject
-from .model.interpolation import interpolate
 from .model.stack import parse_tree
-from .model.statement import BREAK_GLASS, REQUESTED, definition_of, signed_from
+from .model.statement import BREAK_GLASS, REQUESTED, signed_from
 from .plan.gate import DEPLOY, Decision, Missing, judge, told_open
 from .plan.ledger import missed_in
 
@@ -136,7 +134,6 @@ def _command(missing: Missing) -> str:
 
 def _subject(entry: Mapping[str, Any], release: str, sent: Mapping[str, Any]) -> Subject:
     """The release as it would run here. Its definition is worked out from what will run, not taken from who asks."""
-    name = str(entry["name"])
     source = sent.get("source")
     if not source:
         raise OpsError(
@@ -144,15 +141,7 @@ def _subject(entry: Mapping[str, Any], release: str, sent: Mapping[str, Any]) ->
             where=_WHERE,
             do="deploy from a checkout that is up to date; where the policy was changed, provision.yml brings it here",
         )
-    node = Node(source, f"inventories/stacks/{name}.yml")
-    resolved = interpolate(node, sent.get("variables") or {})
-    node.finish()
-    if canonical(parse_tree(resolved).tree) != canonical(entry["tree"]):
-        raise OpsError(
-            "the stack that would run is not the one in the stack file that came with it",
-            where=_WHERE,
-            do="deploy with the playbook, from a clean checkout",
-        )
+    definition = definition_run(entry, source, sent.get("variables") or {})
     stack = parse_tree(entry["tree"])
     digests = {service: str(entry["digests"].get(service, "")) for service in stack.ops.releases}
-    return Subject(stack.name, release, digests, definition_of(source))
+    return Subject(stack.name, release, digests, definition)

@@ -94,7 +94,7 @@ def _asked(host: Host, stack: str, holder: str) -> bool:
 
     The same lock is held by programs that know nothing of the signal, and would die of it.
     """
-    begun, pid = host.state.begun(stack), re.search(r"pid (\d+)", holder)
+    begun, pid = host.state.begun(stack), re.search(r".*pid (\d+)", holder, re.DOTALL)
     if pid is None or begun is None or host.state.state(stack).live != begun.number or not _hears(int(pid[1])):
         return False
     with suppress(ProcessLookupError):

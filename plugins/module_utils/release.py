@@ -18,6 +18,7 @@ from .model.host import WantedStack
 from .model.receipt import BEGUN, MIGRATED, NOT_MIGRATED, Receipt
 from .model.release import Release, StackState
 from .model.stack import Stack
+from .model.words import one_word
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
@@ -44,13 +45,18 @@ class Request:
 
 
 def request_from(host: Host, given: Mapping[str, Any]) -> Request:
-    """A request as the controller's action filled it in."""
+    """A request as the controller's action filled it in.
+
+    Who asks is whose signature the gate of this host found, where it has one: what a controller says of its user comes
+    out of that user's own surroundings.
+    """
+    gate = given.get("gate") or {}
     return Request(
         wanted=wanted_from(host, given["entry"], given["secrets"]),
         secrets=given["secrets"],
-        by=given["requested_by"],
+        by=one_word(str(gate.get("requester") or given["requested_by"])),
         why=given.get("reason", ""),
-        allowed=given.get("gate") or {},
+        allowed=gate,
     )
 
 
@@ -64,7 +70,7 @@ def deploy(
     name = request.stack.name
     candidate = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
     live = _live(host, name)
-    if same_release(live, candidate):
+    if same_release(live, candidate) and not _of_another_file(live, candidate):
         said = _say(host, f"{name} is at {sha} already, with this digest and definition")
         return None, [*said, *([] if rehearse else _vouched_again(host, candidate, request))]
     if not again:
@@ -81,6 +87,12 @@ def deploy(
         host.state.add_record(release)
         by, why, allowed = request.by, request.why, request.allowed
         return Transaction(host, release, action="deploy", by=by, why=why, allowed=allowed).run(), said
+
+
+def _of_another_file(live: Release | None, candidate: Release) -> bool:
+    """Whether what runs is recorded as of another stack file, and matters as that: people accept what is on record."""
+    known = live.stack_file if live else ""
+    return candidate.stack_file not in ("", known) and vouches()
 
 
 def _vouched_again(host: Host, release: Release, request: Request) -> list[str]:
@@ -238,6 +250,8 @@ def status(host: Host, stack: Stack) -> dict[str, Any]:
         "summary": stack.ops.summary,
         "release": live.release if live else "",
         "digest": live.digests[stack.ops.releases[0]] if live else "",
+        "digests": dict(live.digests) if live else {},
+        "stack_file": live.stack_file if live else "",
         "number": state.live,
         "since": live_since(host.state.history(name), state.live),
         "health": _health(stack, serving),

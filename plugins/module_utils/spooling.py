@@ -19,6 +19,9 @@ from .model.release import Release
 from .model.statement import Signed, Statement
 
 Sign = Callable[[Statement], Signed]
+# What containers said, in excerpts: a ledger forgets nothing, and a database that stops a migration names the rows,
+# which are people's. The host's own history has it.
+_STAYS_HERE = ("error", "warnings")
 _AT_ONCE = 500  # statements that one answer carries; the next run fetches the rest
 
 
@@ -64,7 +67,7 @@ def spool_statement(
             by=by or name_of_host(),
             at=now(),
             why=why,
-            details=dict(details),
+            details={name: value for name, value in details.items() if name not in _STAYS_HERE},
         )
         HostSpool(host.state.root).add((sign_it or _sign_with_the_host_key)(statement))
     except OpsError as error:

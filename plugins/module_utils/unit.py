@@ -63,7 +63,7 @@ def _release(stack: str, transaction: str) -> int:
     try:
         result = _carried_out(told, given)
     except OpsError as error:
-        say(WARNING, str(error))
+        say(WARNING, told.veiled(str(error)))
         if isinstance(error, Undone) and error.receipt.outcome == STUCK:
             told.tell({"cause": error.receipt.error})
             return 1  # what comes after this unit tries again, and tells the end
@@ -104,6 +104,7 @@ def hands(environment: str, registry_auth: str = "", told: Told | None = None) -
 def _hear(told: Told | None, entry: Mapping[str, Any]) -> None:
     if told:
         told.tell(entry)
+        entry = told.veiled(entry)
     text = entry.get("say") or f"{entry.get('step')}: {entry.get('event')} {entry.get('error', '')}".rstrip()
     say(INFO, str(text))
 

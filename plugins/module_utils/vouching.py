@@ -18,7 +18,7 @@ from .model.release import Release
 from .model.statement import HAPPENED, VERIFIED
 from .spooling import name_of_host, spool_statement
 
-_TAKEN_BACK, _MIGRATED = "roll_back", "migrate"
+_TAKEN_BACK = "roll_back"
 
 
 def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str]:
@@ -27,7 +27,7 @@ def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str
     if event.get("outcome") == DONE:
         event = {**event, **told_around(host, release)}
     why = str(event.get("why", ""))
-    spooled = spool_statement(host, HAPPENED, release, _for_ever(event), why=why, by=_name(ours))
+    spooled = spool_statement(host, HAPPENED, release, _details(event), why=why, by=_name(ours))
     host.state.tell(release.stack, {**event, "statement": spooled.id})
     warnings.append(spooled.warning)
     if event.get("outcome") == DONE and event.get("action") != _TAKEN_BACK:
@@ -35,15 +35,9 @@ def tell_end(host: Host, release: Release, event: Mapping[str, Any]) -> list[str
     return [one for one in warnings if one]
 
 
-def _for_ever(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an event goes into a ledger that forgets nothing.
-
-    A migration's own words are left out: a database names the rows that stopped it, and rows are people's.
-    """
-    told = {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
-    if event.get("action") == _MIGRATED:
-        told.pop("error", None)
-    return told
+def _details(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event goes into the ledger beside the release; it leaves out more (see :mod:`spooling`)."""
+    return {key: value for key, value in event.items() if key not in ("stack", "release", "digests", "why")}
 
 
 def vouches() -> bool:
@@ -62,6 +56,8 @@ def vouch(host: Host, release: Release, smoke: str) -> list[str]:
 def _vouch(host: Host, release: Release, smoke: str, ours: HostGate | None) -> str:
     if not _verifies(ours):
         return ""
+    if not release.stack_file:
+        return f"this host does not vouch for {release.release}: which stack file it is of could not be worked out here"
     return spool_statement(host, VERIFIED, release, {"smoke": smoke}, by=_name(ours)).warning
 
 

@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.definition import proven
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import Admitted, pass_gate
 from ..module_utils.spooling import with_spool
@@ -156,8 +157,11 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
     if rehearsal:
         return _rehearsed(given)
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
-    admitted = pass_gate(given, given["release"]) if given["state"] == "deployed" else Admitted()
-    # Of the gate, the unit is told what this host found: not what it was sent.
+    admitted = Admitted()
+    if given["state"] == "deployed":
+        admitted = pass_gate(given, given["release"])
+        asked["entry"] = proven(given["entry"], given["gate"] or {})
+    # Of the gate and the stack file, the unit is told what this host found: not what it was sent.
     asked["gate"] = admitted.allowed
     transaction = transaction or new_transaction()
     begin(stack, transaction, asked)

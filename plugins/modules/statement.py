@@ -17,7 +17,8 @@ author:
 options:
   kind:
     description:
-      - C(accepted), that a person tried what a host verified, and accepts it. Give O(stack) and O(release).
+      - C(accepted), that a person tried what a host verified, and accepts it. Give O(stack), O(release), O(digests)
+        and O(definition), as they run where it was tried; what was verified has to be that.
       - C(approved), that the release may go live in the environment. Give O(stack) and O(release).
       - C(withdrawn), that a statement counts no more. Give its O(id).
       - C(closed), that somebody else looked at broken glass since. Give its O(id).
@@ -30,6 +31,14 @@ options:
     default: ""
   release:
     description: The release, as C(sha-<commit>).
+    type: str
+    default: ""
+  digests:
+    description: For C(accepted), the digest of each released service as it runs, by the service's name.
+    type: dict
+    default: {}
+  definition:
+    description: For C(accepted), the fingerprint of the stack file that the live release is of.
     type: str
     default: ""
   id:

@@ -89,7 +89,7 @@ def pass_gate(
     if not environment.gate.required:
         if boolean(asked.get("break_glass", False)):
             raise OpsError(f"{environment.name} has no gate", where="-e break_glass", do="leave it out")
-        return Passed(subject, {"gate": {"required": False}, **secrets()})
+        return Passed(subject, {"gate": {"required": False, **_file(action, name)}, **secrets()})
     glass = boolean(asked.get("break_glass", False))
     me = signatory(action, BREAK_GLASS if glass else REQUESTED)
     request = say(action, BREAK_GLASS if glass else REQUESTED, subject, me.name,
@@ -109,14 +109,18 @@ def pass_gate(
         away = _append(ledger, mine, glass)
     arguments = {
         "required": True,
-        "source": stack_source(name),
-        "variables": dict(action.variables),
+        **_file(action, name),
         "requester": me.name,
         # What the host knows of the ledger has to be in it still: a withdrawal may be what was cut off.
         "ledger": {} if away else tail_of(ledger.hashes()),
         "statements": [one.as_dict() for one in [*_to_send(kept, decision, name), mine]],
     }
     return Passed(subject, {"gate": arguments, **more}, (*_told(decision), *_told_away(away)))
+
+
+def _file(action: EstateAction, name: str) -> dict[str, Any]:
+    """What a host needs to work out the stack file's fingerprint for itself: it signs for no other."""
+    return {"source": stack_source(name), "variables": dict(action.variables)}
 
 
 def _details(asked: Mapping[str, Any], what: str) -> dict[str, str]:

@@ -10,9 +10,13 @@ from http import HTTPStatus
 
 with suppress(ImportError):  # the host is not provisioned yet: Engine() says so
     from docker.errors import APIError, ImageNotFound
+    from docker.utils.socket import STDERR, STDOUT, frames_iter
 
 from ..model.errors import OpsError
 from .engine import POLL_S, Engine, explained
+
+MOST_BYTES = 1024 * 1024
+"""What a command in a container may write before it is listened to no more."""
 
 
 def pause(engine: Engine, name: str) -> None:
@@ -40,26 +44,60 @@ def signal(engine: Engine, name: str, what: str) -> None:
 def execute(engine: Engine, name: str, command: tuple[str, ...], limit_s: float) -> str:
     """Run a command within a running container; what it wrote to its standard output.
 
-    Raises OpsError when it ends with another code than 0, or not within ``limit_s`` seconds (it then goes on).
+    Raises OpsError when it ends with another code than 0, not within ``limit_s`` seconds (it then goes on), or writes
+    more than ``MOST_BYTES``: a container must not fill this host's memory.
     """
-    answers: list[tuple[bytes | None, bytes | None]] = []
+    said = _Said()
     where = f"container {name}"
     with explained(where):
         run = engine.api.exec_create(name, list(command))["Id"]
         # In a thread, because the SDK waits for as long as the command takes.
-        thread = threading.Thread(target=lambda: answers.append(engine.api.exec_start(run, demux=True)), daemon=True)
+        thread = threading.Thread(target=said.listen, args=(engine, run), daemon=True)
         thread.start()
         thread.join(limit_s)
-        code = engine.api.exec_inspect(run)["ExitCode"] if answers else None
-    out, err = ((part or b"").decode(errors="replace") for part in (answers or [(b"", b"")])[0])
+        code = engine.api.exec_inspect(run)["ExitCode"] if said.ended and not said.too_much else None
     if code != 0:
         how = f"did not end within {limit_s:g} s" if code is None else f"ended with exit code {code}"
+        how = f"writes more than {MOST_BYTES} bytes" if said.too_much else how
         raise OpsError(
-            f"the command '{' '.join(command)}' {how}; it says: {(err or out).strip()[-400:]}",
+            f"the command '{' '.join(command)}' {how}; it says: {(said.err or said.out).strip()[-400:]}",
             where=where,
             do=f"try it: docker exec {name} {' '.join(command)}",
         )
-    return out
+    return said.out
+
+
+class _Said:
+    """What a command writes, as far as it is listened to."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, bytearray] = {STDOUT: bytearray(), STDERR: bytearray()}
+        self.ended = self.too_much = False
+
+    @property
+    def out(self) -> str:
+        """Its standard output."""
+        return self._parts[STDOUT].decode(errors="replace")
+
+    @property
+    def err(self) -> str:
+        """Its standard error."""
+        return self._parts[STDERR].decode(errors="replace")
+
+    def listen(self, engine: Engine, run: str) -> None:
+        """Until it ends or has said too much. The SDK's own reading has no limit, and holds all of it in memory."""
+        stream = engine.api.exec_start(run, socket=True)
+        try:
+            for kind, part in frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
+                if sum(map(len, self._parts.values())) + len(part) > MOST_BYTES:
+                    self.too_much = True
+                    break
+                self._parts[kind] += part
+            self.ended = True
+        finally:
+            stream.close()
+            if response := getattr(stream, "_response", None):  # the SDK hangs it there, and it holds the connection
+                response.close()
 
 
 def prove_health(engine: Engine, name: str, limit_s: float) -> float:

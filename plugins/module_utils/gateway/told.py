@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import OpsError
+from ..model.masking import Veil, veil_for
 from .host_state import RUN
 
 ENDED = "ended"
@@ -36,6 +37,7 @@ class Told:
         self.transaction = transaction
         self._request = run / "requests" / f"{transaction}.json"
         self._path = run / "told" / stack / f"{transaction}.jsonl"
+        self._veil = Veil()
 
     def ask(self, given: Mapping[str, Any]) -> None:
         """Put a request down."""
@@ -63,7 +65,9 @@ class Told:
         try:
             text = self._request.read_text(encoding="utf-8")
             self._request.unlink()
-            return dict(json.loads(text))
+            found = dict(json.loads(text))
+            self._veil = veil_for(found)
+            return found
         except (OSError, ValueError) as error:
             raise OpsError(f"there is no request to carry out: {error}", where=str(self._request)) from error
 
@@ -71,10 +75,14 @@ class Told:
         """Nobody will carry the request out: it must not lie about."""
         self._request.unlink(missing_ok=True)
 
+    def veiled(self, value: Any) -> Any:
+        """Text or data without the secrets of the request, which a container may repeat in what it says."""
+        return self._veil.over(value)
+
     def tell(self, entry: Mapping[str, Any]) -> None:
-        """Add an event. That nobody can be told is no reason to stop."""
+        """Add an event, veiled. That nobody can be told is no reason to stop."""
         with suppress(OSError), self._path.open("ab") as handle:
-            handle.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            handle.write(json.dumps(self.veiled(entry), ensure_ascii=False).encode() + b"\n")
 
     def end(self, result: Mapping[str, Any]) -> None:
         """Tell the end, once."""

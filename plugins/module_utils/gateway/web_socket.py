@@ -26,6 +26,7 @@ NORMAL = 1000
 _NO_CODE = 1005  # the other side closed and gave none (7.1.5)
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
+_TEXT_WEIGHS = 64  # bytes that even an empty text takes in memory
 _LONGEST_HEAD, _LONGEST_MESSAGE, _EXCERPT = 64 * 1024, 1024 * 1024, 4096
 
 
@@ -167,10 +168,14 @@ def talk(
 def _converse(open_: WebSocket, send: str, expect: str, texts: list[str]) -> None:
     if send:
         open_.send(send)
+    size = 0
     while expect not in "\n".join(texts[-1:]):
         text = open_.receive()
         if text is None:
             return
+        size += len(text) + _TEXT_WEIGHS
+        if size > _LONGEST_MESSAGE:
+            raise NotAWebSocket(f"it sends more than {_LONGEST_MESSAGE} bytes, and not what is expected")
         texts.append(text)
     open_.close()
 

@@ -18,7 +18,8 @@ class WantedStack:
 
     ``digests`` maps an accessory's image (``registry/name:tag``) and a released service's name to a digest;
     ``baseline`` is the release a host without a record starts from; ``secret_marks`` are the keyed fingerprints of the
-    values of its secrets, by name; ``stack_file`` is the fingerprint of its file before names were resolved.
+    values of its secrets, by name; ``stack_file`` is the fingerprint of its file before names were resolved; ``gated``
+    says that its first release has to pass this host's gate, so that converging does not put the baseline live.
     """
 
     stack: Stack
@@ -27,6 +28,7 @@ class WantedStack:
     secret_marks: Mapping[str, str] = field(default_factory=dict)
     cert_resolver: str | None = None
     stack_file: str = ""
+    gated: bool = False
 
 
 @dataclass(frozen=True)

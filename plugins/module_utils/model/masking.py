@@ -1,16 +1,19 @@
 """Take secrets out of text and data before a person or a file sees them.
 
 The first line of defence is that secrets never get into messages, results and diffs; this is the second one. It goes by
-the names of things, so it hides too much rather than too little when a name sounds like a secret.
+the names of things, so it hides too much rather than too little when a name sounds like a secret. Where the values are
+at hand, a :class:`Veil` goes by them.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "********"
+_SHORTEST = 6
 
 _SECRET_WORD = (
     r"(?:pass(?:word|wd|phrase)|secret|token|credentials?|authorization|cookie"
@@ -69,3 +72,31 @@ def _mask_entry(key: str, value: Any) -> Any:
     if sounds_secret(key) and value is not None and not isinstance(value, bool):
         return MASK
     return mask_tree(value)
+
+
+class Veil:
+    """Hides values that are known to be secrets, wherever they stand in text and plain data.
+
+    Values of fewer than six characters are let be: they would take words out of every line.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        known = {form for value in values for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1])}
+        # The longest first: one that contains another is hidden whole.
+        self._values = sorted((one for one in known if len(one) >= _SHORTEST), key=len, reverse=True)
+
+    def over(self, value: Any) -> Any:
+        """A copy of plain data without them; keys stay."""
+        if isinstance(value, str):
+            for secret in self._values:
+                value = value.replace(secret, MASK)
+            return value
+        if isinstance(value, Mapping):
+            return {key: self.over(entry) for key, entry in value.items()}
+        return [self.over(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def veil_for(given: Mapping[str, Any]) -> Veil:
+    """A veil over what a request holds of secrets: its ``secrets``, and the password of its ``registry_auth``."""
+    auth = json.loads(given.get("registry_auth") or "{}")
+    return Veil([*map(str, (given.get("secrets") or {}).values()), str(auth.get("password", ""))])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 
 from .document import Node
+
+_LONGEST_NAME = 64
 
 
 def text(pattern: str = "", hint: str = "", do: str = "") -> Callable[[Node], str]:
@@ -22,6 +25,11 @@ def words(node: Node) -> tuple[str, ...]:
     except ValueError as error:
         node.reject(f"cannot be split into words: {error}", "close the quotation or write a list")
         return ()
+
+
+def one_word(text: str) -> str:
+    """A name that somebody gave, as one word that can stand in a lock's text, in history and on a terminal."""
+    return re.sub(r"[^\w.@+-]", "", text)[:_LONGEST_NAME] or "nobody"
 
 
 def one_or_more(node: Node) -> tuple[str, ...]:

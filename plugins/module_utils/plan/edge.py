@@ -146,7 +146,6 @@ def _transport() -> dict[str, Any]:
 _SECTIONS = {"http", "tls"}
 _HTTP_SECTIONS = {"routers", "services", "middlewares", "serversTransports"}
 _HOST = re.compile(r"Host\(`([^`]*)`\)")
-_PATH = re.compile(r"PathPrefix\(`([^`]*)`\)")
 _URL = re.compile(r"http://(\[[0-9a-f:]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):([0-9]{1,5})")
 
 
@@ -169,10 +168,14 @@ def lint(config: Config, where: str = "edge configuration") -> list[OpsError]:
 
 
 def lint_all(configs: Mapping[str, Config]) -> list[OpsError]:
-    """:func:`lint` of every stack's document, and what two of them cannot both have: a name, a host with its path."""
+    """:func:`lint` of every stack's document, and what two of them cannot both have: a name, a host at an entry point.
+
+    A path below another stack's host is refused as well: the longer path wins, so it would take that stack's visitors,
+    the ones on their way to the login included.
+    """
     errors: list[OpsError] = []
     names: dict[tuple[str, str], str] = {}
-    claims: dict[tuple[str, str, str], str] = {}
+    claims: dict[tuple[str, str], str] = {}
     for stack in sorted(configs):
         config = configs[stack]
         errors += lint(config, f"edge configuration of {stack}")
@@ -180,12 +183,12 @@ def lint_all(configs: Mapping[str, Config]) -> list[OpsError]:
             owner = names.setdefault((section, name), stack)
             if owner != stack:
                 errors.append(_error(f"http.{section} '{name}' is also defined by {owner}", f"stack {stack}"))
-        for claim in _claims(config):
+        for claim in sorted(_claims(config)):
             owner = claims.setdefault(claim, stack)
             if owner != stack:
                 errors.append(
                     OpsError(
-                        f"host '{claim[1]}{claim[2] or '/'}' is already served by stack {owner}",
+                        f"host '{claim[1]}' is already served by stack {owner}",
                         where=f"stack {stack}",
                         do="take the host from one of the two stacks: a request can only go to one of them",
                     )
@@ -249,15 +252,14 @@ def _names(config: Config) -> Iterable[tuple[str, str]]:
     return [(section, name) for section in sorted(_HTTP_SECTIONS) for name in http.get(section, {})]
 
 
-def _claims(config: Config) -> set[tuple[str, str, str]]:
-    claims: set[tuple[str, str, str]] = set()
-    for router in config.get("http", {}).get("routers", {}).values():
-        text = str(router.get("rule", ""))
-        path = _PATH.search(text)
-        prefix = path[1].rstrip("/") if path else ""
-        points = [str(point) for point in router.get("entryPoints", [])]
-        claims |= {(point, host, prefix) for point in points for host in _HOST.findall(text)}
-    return claims
+def _claims(config: Config) -> set[tuple[str, str]]:
+    """Entry points with the hosts that are served there; Traefik compares hosts without regard to case."""
+    return {
+        (str(point), host.lower())
+        for router in config.get("http", {}).get("routers", {}).values()
+        for point in router.get("entryPoints", [])
+        for host in _HOST.findall(str(router.get("rule", "")))
+    }
 
 
 def _error(what: str, where: str) -> OpsError:

@@ -234,6 +234,9 @@ class _StackPlanner:
         if self.live:
             yield from self._live(self.live, after)
             self._note_pending(self.live)
+        elif self.wanted.baseline and self.wanted.gated:
+            deploy = f"deploy.yml -e stack={self.stack.name} -e release={self.wanted.baseline}"
+            self.notes.append(f"{self.stack.name} has no release yet: its first one passes the gate, with {deploy}")
         elif self.wanted.baseline:
             target = f"{self.stack.name} {self.wanted.baseline}"
             before = after | self.ground | EDGE_READY

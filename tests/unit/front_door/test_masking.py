@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.module_utils.model.masking import MASK, mask_text, mask_tree, sounds_secret
+from plugins.module_utils.model.masking import MASK, Veil, mask_text, mask_tree, sounds_secret, veil_for
 
 SECRET = "hunter2-Zx9"
 
@@ -110,3 +110,15 @@ def test_masked_data_is_always_json_and_masking_it_again_changes_nothing(value: 
 @given(st.text(alphabet=st.characters(codec="ascii", categories=["L", "N"]), min_size=6))
 def test_a_password_in_an_address_never_stays(secret: str) -> None:
     assert f":{secret}@" not in mask_text(f"see postgres://user:{secret}@host/db")
+
+
+def test_a_veil_hides_values_wherever_they_stand() -> None:
+    veil = veil_for({
+        "secrets": {"KEY": "geheim!", "LONG": "geheim! und mehr", "SHORT": "odoo", "PEM": "line one\nline \"two\""},
+        "registry_auth": json.dumps({"username": "deployer", "password": "registry-pass"}),
+    })  # fmt: skip
+    said = {"say": "geheim! of odoo, deployer/registry-pass", "in": [("x geheim! und mehr", 1)], "geheim!": None}
+    assert veil.over(said) == {"say": f"{MASK} of odoo, deployer/{MASK}", "in": [[f"x {MASK}", 1]], "geheim!": None}
+    assert MASK in veil.over(repr({"body": 'line one\nline "two"'}))
+    assert MASK in veil.over(json.dumps({"body": 'line one\nline "two"'}))
+    assert veil_for({}).over("all") == Veil().over("all") == "all"

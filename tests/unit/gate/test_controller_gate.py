@@ -168,7 +168,8 @@ def test_a_rehearsal_judges_and_neither_signs_nor_writes(keys: Path, tmp_path: P
 def test_an_environment_without_a_gate_asks_nobody(keys: Path) -> None:
     free = Action(environment(keys, "staging"), None, {"stack": "ocr", "release": RELEASE})
     found = passed(free, Ledger(away=True))
-    assert found.arguments == {"gate": {"required": False}}
+    assert found.arguments["gate"]["required"] is False
+    assert "statements" not in found.arguments["gate"]
     free.arguments["break_glass"] = "True"
     with pytest.raises(OpsError, match="staging has no gate"):
         passed(free, Ledger())

@@ -36,10 +36,23 @@ def say(keys: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, kind: str, 
     action.__dict__["environment"] = environment(keys, on)
     action.task_vars = {"inventory_dir": f"/x/inventories/{on}"}
     action._task = SimpleNamespace(check_mode=asked.pop("check", False))
-    given = {"kind": kind, "stack": "ocr", "release": RELEASE, "id": "", "reason": "", "valid_for": None, **asked}
+    live = {"digests": {"web": DIGEST}, "definition": "d" * 64}
+    given = {
+        "kind": kind,
+        "stack": "ocr",
+        "release": RELEASE,
+        "id": "",
+        "reason": "",
+        "valid_for": None,
+        **live,
+        **asked,
+    }
+    shown: list[str] = []
+    action._display = SimpleNamespace(display=shown.append)
     monkeypatch.setattr(action, "validate_argument_spec", lambda _: (None, given))
     monkeypatch.setattr(action, "release_digests", lambda *_: {"web": DIGEST})
-    return "\n".join(action.act()["display"])
+    shown += action.act()["display"]
+    return "\n".join(shown)
 
 
 @pytest.mark.parametrize(("kind", "on"), [(ACCEPTED, "staging"), (APPROVED, "production")])

@@ -216,3 +216,12 @@ def test_statements_on_disk_are_readable_by_root_and_its_group_alone(spool: Host
     (path,) = (tmp_path / "spool").glob("*.json")
     assert oct(path.stat().st_mode & 0o777) == "0o640"
     assert Signed(**json.loads(path.read_text())) == signed(1)
+
+
+def test_what_containers_said_is_for_the_hosts_own_history_alone(tmp_path: Path) -> None:
+    host = Host(HostState(tmp_path))
+    event = {"action": "deploy", "outcome": "undone", "error": "it says: Naoko's invoice", "warnings": ["Naoko"]}
+    spool_statement(host, HAPPENED, RELEASE, event, sign_it=lambda one: Signed(one.text(), "s"))
+    (waiting,) = HostSpool(tmp_path).waiting().statements
+    assert "Naoko" not in waiting.text
+    assert waiting.statement.details == {"action": "deploy", "outcome": "undone"}

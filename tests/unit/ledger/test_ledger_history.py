@@ -18,6 +18,7 @@ from plugins.module_utils.model.statement import (
     Signed,
     Statement,
 )
+from plugins.module_utils.plan.history_causes import with_causes
 from plugins.module_utils.plan.ledger_history import Found, Told, Wanted, history
 from tests.unit.ledger.ledger_parts import chain, statement
 
@@ -256,3 +257,10 @@ def test_that_a_migration_began_is_told_where_its_end_is_not() -> None:
     details = {"action": "migrate", "outcome": "migrated", "transaction": "t"}
     told = Told(events=[begun])
     assert [row["outcome"] for row in rows(happened(1, 5, details=details), told=told)] == ["migrated"]
+
+
+def test_the_cause_of_a_failure_comes_from_the_host_and_nothing_else_of_its_event() -> None:
+    rows = [{"statement": "a", "by": "n", "kept": "ledger"}, {"statement": "b", "by": "n"}, {"by": "host only"}]
+    event = {"host": "h", "statement": "a", "error": "it is unhealthy", "warnings": ["w"], "by": "x", "kept": "host"}
+    expected = [{**rows[0], "error": "it is unhealthy", "warnings": ["w"]}, *rows[1:]]
+    assert with_causes(rows, [event, {"statement": "", "error": "of nobody"}, {"error": "old"}]) == expected

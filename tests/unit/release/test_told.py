@@ -81,3 +81,14 @@ def test_the_newest_is_found_and_old_ones_make_room(tmp_path: Path) -> None:
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, stack: str, transaction: str) -> None:
     with pytest.raises(OpsError, match="is no transaction"):
         Told(stack, transaction, tmp_path)
+
+
+def test_a_secret_that_a_container_repeats_is_told_to_nobody(tmp_path: Path) -> None:
+    told = Told("shop", ID, tmp_path)
+    told.ask({"secrets": {"KEY": "geheim-value"}})
+    told.asked()
+    told.tell({"step": "wait", "error": "it says: cannot log in with geheim-value"})
+    told.end({"failed": True, "msg": "geheim-value", "display": ["a geheim-value"]})
+    assert [entry["error"] for entry in told.since(0)[:1]] == ["it says: cannot log in with ********"]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "geheim-value" in path.read_text()]
+    assert told.veiled("with geheim-value") == "with ********"

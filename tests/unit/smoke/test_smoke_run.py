@@ -67,6 +67,8 @@ class Application:
         if self.breaks == "close":
             await found.close(code=1011)
             return found
+        while self.breaks == "flood":
+            await found.send_str("x" * 30_000)
         await found.send_str("x" * 70_000 if self.breaks == "long" else f"hello {request.cookies.get('session', '')}")
         async for message in found:
             if message.type is WSMsgType.TEXT and self.breaks != "silence":
@@ -137,6 +139,16 @@ def test_a_long_message_comes_whole(application: Application) -> None:
     target = Target("127.0.0.1", application.port, "a")
     seen = talk(target, "/ws", send="", expect="x" * 70_000, timeout=2)
     assert len(seen.body) == 70_000
+
+
+def test_who_never_stops_talking_is_not_listened_to_until_memory_ends(application: Application) -> None:
+    application.breaks = "flood"
+    began = time.monotonic()
+    seen = talk(Target("127.0.0.1", application.port, "a"), "/ws", send="", expect="never", timeout=10)
+    assert seen.error == "protocol"
+    assert "sends more than 1048576 bytes, and not what is expected" in seen.detail
+    assert time.monotonic() - began < 8
+    assert len(seen.body) < 2**20
 
 
 def test_what_is_no_web_socket_is_told(application: Application) -> None:
