@@ -17,6 +17,13 @@ from .estate import CutOff, EstateAction, is_lab
 
 _BROKEN = (AnsibleConnectionFailure, CutOff)
 _TRIES, _TRY_EVERY_S = 10, 3.0  # a network that comes back within half a minute costs nobody the sight of it
+_NO_CONNECTION = (
+    "connect to host",
+    "Could not resolve hostname",
+    "Permission denied",
+    "Host key verification failed",
+    "kex_exchange_identification",
+)
 _UNSETTLED_S = 180.0  # two boots of a host, or three turns of its timer
 
 
@@ -29,6 +36,8 @@ class LookingOn(EstateAction):
         try:
             result = self.run_module(module, {**arguments, "transaction": transaction})
         except _BROKEN as error:
+            if _was_never_made(error):
+                raise
             self.tell([f"the connection broke ({_first_line(error)}); looking whether it was begun"])
             result = {"transaction": transaction, "heard": 0}
         return self.watched(stack, result)
@@ -91,6 +100,11 @@ class LookingOn(EstateAction):
         inventory = "" if is_lab(self) else f"-i inventories/{self.environment.name} "
         limit = self.task_vars.get("inventory_hostname", "")
         return f"ansible-playbook playbooks/attach.yml {inventory}--limit {limit} -e stack={stack}"
+
+
+def _was_never_made(error: Exception) -> bool:
+    """Whether the connection failed before anything could begin, by the words of OpenSSH's ssh(1)."""
+    return any(words in str(error) for words in _NO_CONNECTION)
 
 
 def _first_line(error: Exception) -> str:

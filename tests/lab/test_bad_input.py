@@ -162,7 +162,11 @@ def test_registry_login_refused(checkout: Checkout) -> None:
 
 @pytest.mark.usefixtures("untouched")
 def test_secrets_store_away(checkout: Checkout) -> None:
-    checkout.replace("inventories/lab/group_vars/all/lab.yml", "https://10.213.0.4:5000", "https://10.213.0.4:5999")
+    checkout.replace(
+        "inventories/lab/group_vars/all/lab.yml",
+        "endpoint_url: https://10.213.0.4:5000",
+        "endpoint_url: https://10.213.0.4:5999",
+    )
     run = deploy("biznexus", BETTER, checkout=checkout.root)
     refused(run, "does not answer: ", "secrets store https://10.213.0.4:5999", "check the network, the profile and its")
 

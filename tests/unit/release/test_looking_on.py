@@ -112,3 +112,11 @@ def test_lines_of_several_hosts_name_theirs() -> None:
     action = Action(going_on(1, "one"), END, hosts=2)
     action.attached("shop")
     assert action._display.shown[0] == "prod-1 one"
+
+
+def test_a_host_that_was_never_reached_is_not_asked_whether_it_began() -> None:
+    never = AnsibleConnectionFailure("ssh: connect to host 10.213.0.99 port 22: No route to host")
+    action = Action(never)
+    with pytest.raises(AnsibleConnectionFailure):
+        action.carried_through("release", {"stack": "shop"})
+    assert len(action.asked) == 1
