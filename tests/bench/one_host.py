@@ -70,6 +70,8 @@ class OneHost(Checkout):
         environment = _environment()
         if self.has_ledger:
             environment["ledger"] = f"{{{{ lab_ledger | combine({{'bucket': '{LEDGER}'}}) }}}}"
+            # Without signers nothing that the host says would count, and its ledger would stay empty.
+            environment["gate"] = {"allowed_signers": "{{ lab_allowed_signers }}"}
         _write(lab / "group_vars" / "bench" / "environment.yml", {"ops_environment": environment})
         children = {"bench": {"hosts": {HOST: {"ansible_host": ADDRESS}}}}
         groups = {"stack_hosts": {"children": children}, "role_hosts": {"children": children}}

@@ -112,8 +112,7 @@ def _try(estate: Estate, cell: Cell) -> dict[str, Any]:
             _end(controller)
         said.seek(0)
         text = said.read()
-    if estate.has_ledger and estate.play("verify_ledger").code:
-        faults = [*faults, "the ledger does not verify"]
+    faults = [*faults, *_ledger_faults(estate)]
     samples = list(load.samples)
     bad = [one for one in samples if one.problem]
     if bad and cell.fault in SPARING:
@@ -163,6 +162,23 @@ def _recover(estate: Estate, fault: Fault) -> tuple[float | None, list[str]]:
             return round(time.monotonic() - since, 2), []
         time.sleep(0.1)
     return None, left
+
+
+def _ledger_faults(estate: Estate) -> list[str]:
+    """What is wrong with the ledger once all is at rest: what the host said has to be in it, and it has to verify."""
+    if not estate.has_ledger:
+        return []
+    said = spooled()
+    if estate.play("tell_ledger").code:
+        return ["what the host says does not get into the ledger"]
+    if left := spooled():
+        return [f"{len(left)} of {len(said)} statements stay on the host"]
+    return ["the ledger does not verify"] if estate.play("verify_ledger").code else []
+
+
+def spooled() -> list[str]:
+    """Names of the statements that wait on the host."""
+    return inside("ls /var/lib/seisei/spool 2>/dev/null || true").split()
 
 
 def _end(controller: subprocess.Popen[str]) -> None:
