@@ -254,7 +254,7 @@ class _Case:
 
     def _unrequested(self, because: tuple[str, ...]) -> Missing:
         release = {"stack": self.subject.stack, "release": self.subject.release}
-        what = f"{self.requester or 'nobody'} has not asked for it with a signature of the last 15 minutes"
+        what = f"{self.requester or 'whoever runs this'} has not asked for it with a signature of the last 15 minutes"
         return Missing(what, because, "deploy", self.environment, release, kind=REQUESTED)
 
     def _unbroken(self, because: tuple[str, ...]) -> Missing:
