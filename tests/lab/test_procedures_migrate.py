@@ -67,7 +67,8 @@ def test_a_migration_is_backed_up_and_applied_while_the_old_release_serves() -> 
 
     run = migrate(BETTER)
     assert run.code == 0, run.text
-    backup = next(iter(run.report["tasks"][1]["hosts"].values()))["report"]
+    (saving,) = [task for task in run.report["tasks"] if task["action"] == "seisei.ops.backup"]
+    backup = next(iter(saving["hosts"].values()))["report"]
     assert backup["verified"] is True
     (saved,) = backup["databases"]
     assert (saved["name"], saved["schema_head"]) == (DATABASE, "0001_base")
