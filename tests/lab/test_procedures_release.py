@@ -211,7 +211,7 @@ def test_a_release_that_fails_only_through_the_edge_is_taken_back(checkout: Chec
     )
     before = snapshot(HOST, STACK)
     with load() as visitors:
-        run = deploy(STACK, BETTER, checkout=checkout.root)
+        run = deploy(STACK, BETTER, "-e", "again=true", checkout=checkout.root)
     assert run.code == 2
     line = run.line("smoke tests 2/3: health: header Server is missing, wanted 'standin'")
     assert "Next: nothing is lost: the old release serves" in line

@@ -298,7 +298,7 @@ class EdgeApi:
         finally:
             connection.close()
         if answer.status == http.client.NOT_FOUND:
-            return b""
+            return None
         if answer.status != http.client.OK:
             raise _Unreachable(self.base_url, f"{path} answered {answer.status}")
         return body
