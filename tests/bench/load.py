@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from plugins.module_utils.model.errors import OpsError
 from tests.bench.load_figures import Figures, Sample, measure
-from tests.bench.wire import Broken, Lines, release_of_greeting, request_head
+from tests.bench.wire import Broken, Lines, Recalled, release_of_greeting, request_head
 
 LAB = ipaddress.ip_network("10.213.0.0/24")
 ROOTS = "https://10.213.0.5:15000/roots/0"
@@ -158,7 +159,13 @@ class Visits:
         return release, ""
 
     async def _talk(self) -> tuple[str, str]:
-        """A web socket that is there for a while and has the same release at its end as at its begin."""
+        """A web socket that is there for a while; one that is told to connect anew does so, once."""
+        for _ in range(2):
+            with suppress(Recalled):
+                return await self._talk_once()
+        return "", "web socket sent away twice"
+
+    async def _talk_once(self) -> tuple[str, str]:
         line = await self._lines.fresh()
         try:
             reply = await line.ask(_upgrade(self._target))

@@ -18,6 +18,11 @@ from typing import cast
 IDLE_LIMIT_S = 60.0
 _HEAD_END = b"\r\n\r\n"
 _TEXT, _CLOSE = 0x81, 0x88
+_COME_AGAIN = (1001, 1012)  # going away, service restart (RFC 6455, 7.4.1, and the registry it made)
+
+
+class Recalled(Exception):
+    """A web socket was closed in good order, by an application that wants its clients to connect anew."""
 
 
 class Broken(Exception):
@@ -94,12 +99,13 @@ class Line(asyncio.Protocol):
         return Reply(status, headers, await self._body(status, headers))
 
     async def say(self, text: str) -> str:
-        """Send a text over the web socket; the text that comes back. Raises Broken."""
-        self._send(_frame(_TEXT, text.encode()))
+        """Send a text over the web socket; the text that comes back. Raises Broken, and Recalled."""
+        if not self._ended:  # else what it was told before it was closed is read
+            self._send(_frame(_TEXT, text.encode()))
         return await self.heard()
 
     async def heard(self) -> str:
-        """The next text from the web socket. Raises Broken."""
+        """The next text from the web socket. Raises Broken, and Recalled."""
         while True:
             first, second = await self._exactly(2)
             length = second & 0x7F
@@ -109,7 +115,10 @@ class Line(asyncio.Protocol):
             if first == _TEXT:
                 return payload.decode()
             if first == _CLOSE:
-                raise Broken(f"web socket closed by the other side ({int.from_bytes(payload[:2], 'big')})")
+                code = int.from_bytes(payload[:2], "big")
+                if code in _COME_AGAIN:
+                    raise Recalled
+                raise Broken(f"web socket closed by the other side ({code})")
 
     def part(self) -> None:
         """End a web socket as one should."""

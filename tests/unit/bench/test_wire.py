@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.wire import Broken, Line, request_head
+from tests.bench.wire import Broken, Line, Recalled, request_head
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -104,12 +104,15 @@ def test_a_connection_that_the_other_side_ends_is_not_used_again() -> None:
 def test_a_web_socket_says_and_hears_and_is_told_of_its_end() -> None:
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     long = b"x" * 200
-    frames = b"\x81\x05hello" + b"\x89\x01p" + b"\x81\x7e" + len(long).to_bytes(2, "big") + long + b"\x88\x02\x03\xe9"
+    frames = b"\x81\x05hello" + b"\x89\x01p" + b"\x81\x7e" + len(long).to_bytes(2, "big") + long + b"\x88\x02"
 
     async def talk(line: Line) -> list[str]:
         reply = await line.ask(HEAD)
         assert (reply.status, line.open) == (101, False)
         return [await line.heard(), await line.say("still there?"), await line.heard()]
 
-    with pytest.raises(Broken, match=r"web socket closed by the other side \(1001\)"):
-        exchange(saying(upgrade + frames, hold=True), talk)
+    with pytest.raises(Broken, match=r"web socket closed by the other side \(1006\)"):
+        exchange(saying(upgrade + frames + (1006).to_bytes(2, "big"), hold=True), talk)
+    for code in (1001, 1012):
+        with pytest.raises(Recalled):
+            exchange(saying(upgrade + frames + code.to_bytes(2, "big"), hold=True), talk)
