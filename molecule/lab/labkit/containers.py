@@ -8,6 +8,7 @@ import json
 import tarfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from docker.models.containers import Container
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool, Mount, NetworkingConfig
 
 from labkit.files import digest_of_tree
+from labkit.freezer import thaw
 from labkit.settings import LABEL, Lab
 from plugins.module_utils.model.errors import OpsError
 
@@ -131,10 +133,10 @@ def find_containers(client: docker.DockerClient, lab: Lab) -> list[Container]:
 
 def remove_container(container: Container) -> None:
     """Remove a container with its anonymous volumes; gone already is as good."""
-    try:
+    with suppress(OSError):  # the engine then says what it could not kill
+        thaw(int(container.attrs["State"]["Pid"]))
+    with suppress(NotFound):
         container.remove(force=True, v=True)
-    except NotFound:
-        return
 
 
 def remove_volumes(client: docker.DockerClient, lab: Lab, *, part: str = "", kept_too: bool = False) -> list[str]:

@@ -7,15 +7,18 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ..model.errors import OpsError
+
+_Written = TypeVar("_Written")
 
 SIZE = 4 << 20  # bytes: a new version of our code is two million, a transaction writes some thousand
 _LEAST = 1 << 20  # bytes free, with which a transaction may begin
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def with_reserve[T](root: Path, write: Callable[[], T], *, ahead: bool = False) -> T:
+def with_reserve(root: Path, write: Callable[[], _Written], *, ahead: bool = False) -> _Written:
     """Do it, and where the disk is full, do it again with what was kept back. ``ahead`` asks before whether it will be.
 
     Raises OpsError when the disk refuses all the same.

@@ -10,7 +10,7 @@ from typing import Any
 
 from .document import Node
 
-type Value = str | int | float | bool | None
+Value = str | int | float | bool | None
 
 SCOPES = ("one_environment", "one_host", "any")
 LOCKS = ("stack", "host", "none")

@@ -14,7 +14,7 @@ from typing import Any
 from ..model.document import Node
 from ..model.legible import on_one_line
 
-type Row = Mapping[str, Any]
+Row = Mapping[str, Any]
 
 FORMATS = ("table", "json", "csv")
 GAP = "  "
