@@ -30,7 +30,7 @@ class ActionModule(EstateAction):
         """Rows, the newest first, and what has to be known to read them."""
         asked, notes = self.arguments, []
         events, silent = registered(str(asked["past_of"]), "rows", self.task_vars)
-        waiting, mute = registered(str(asked["waiting_of"]), "to_ledger", self.task_vars)
+        waiting, mute = registered(str(asked["past_of"]), "to_ledger", self.task_vars)
         signed = {host: _readable([signed_from(one) for one in said]) for host, said in waiting.items()}
         told = Told({host: [one.statement for one in said] for host, said in signed.items()}, _together(events))
         entries, lacking = self._entries()
@@ -48,7 +48,7 @@ class ActionModule(EstateAction):
 
     def _wanted(self) -> Wanted:
         asked = self.arguments
-        since, until = str(asked.get("since") or ""), str(asked.get("until") or "")
+        since, until = str(asked.get("since") or ""), str(asked.get("before") or "")
         last = asked.get("last")
         most = int(last) if last not in (None, "") else 0 if since or until else _USUALLY
         variables = self.task_vars

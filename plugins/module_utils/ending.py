@@ -15,8 +15,7 @@ FINAL = (DONE, UNDONE)
 
 def is_told(host: Host, begun: Begun, outcomes: Collection[str]) -> bool:
     """Whether history has such an end of it already: its process may have died between that and saying so."""
-    told = host.state.history(begun.stack)
-    return any(event.get("transaction") == begun.id and event.get("outcome") in outcomes for event in told)
+    return any(event.get("outcome") in outcomes for event in host.state.told_of(begun.stack, begun.id))
 
 
 def tell_end(host: Host, release: Release, begun: Begun, receipt: Receipt) -> None:

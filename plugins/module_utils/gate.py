@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .definition import definition_run
+from .definition import proven
 from .gateway.host_gate import FOLDER, HostGate, announce, read_gate, use
 from .gateway.host_spool import HostSpool, with_head
 from .gateway.host_state import ROOT
@@ -28,9 +28,11 @@ class Admitted:
     """What let a release through here.
 
     ``allowed`` has whose signature asked for it (``requester``) and the ids of the statements that let it through
-    (``relied_on``), for what is told of the release; it is empty where nothing is asked. ``warnings`` are lines.
+    (``relied_on``), for what is told of the release; it is empty where nothing is asked. ``entry`` is the stack with a
+    ``stack_file`` that this host can answer for, empty where it cannot. ``warnings`` are lines.
     """
 
+    entry: Mapping[str, Any]
     allowed: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -49,10 +51,11 @@ def pass_gate(
     """
     sent = given.get("gate") or {}
     ours = _gate_for(str(given["environment_name"]), sent, folder)
+    entry = proven(given["entry"], sent)
     if not ours.gate.required:
-        return Admitted()
+        return Admitted(entry)
     now = datetime.now(UTC)
-    subject = _subject(given["entry"], release, sent)
+    subject = _subject(entry, release)
     signed = [signed_from(one) for one in sent.get("statements", ())]
     requester = str(sent.get("requester", ""))
     statements = check(signed, ours.gate, now)
@@ -75,7 +78,7 @@ def pass_gate(
     warnings = (f"  warning: {behind}",) if behind else ()
     for text in (*warnings, *(with_head(told_open(one), state) for one in glass)):
         announce(text)
-    return Admitted({"requester": requester, "relied_on": [said.id for said in decision.relied_on]}, warnings)
+    return Admitted(entry, {"requester": requester, "relied_on": [said.id for said in decision.relied_on]}, warnings)
 
 
 def _behind(tail: Mapping[str, Any], spool: HostSpool) -> OpsError | None:
@@ -132,16 +135,14 @@ def _command(missing: Missing) -> str:
     return f"{command}; when the controller let it pass, this host's policy is older: provision.yml brings it"
 
 
-def _subject(entry: Mapping[str, Any], release: str, sent: Mapping[str, Any]) -> Subject:
+def _subject(entry: Mapping[str, Any], release: str) -> Subject:
     """The release as it would run here. Its definition is worked out from what will run, not taken from who asks."""
-    source = sent.get("source")
-    if not source:
+    if not entry["stack_file"]:
         raise OpsError(
             "nothing that was signed came with the release, and this environment asks for it",
             where=_WHERE,
             do="deploy from a checkout that is up to date; where the policy was changed, provision.yml brings it here",
         )
-    definition = definition_run(entry, source, sent.get("variables") or {})
     stack = parse_tree(entry["tree"])
     digests = {service: str(entry["digests"].get(service, "")) for service in stack.ops.releases}
-    return Subject(stack.name, release, digests, definition)
+    return Subject(stack.name, release, digests, entry["stack_file"])

@@ -182,7 +182,7 @@ def _put_right(stack: str, own: Told | None) -> int:
                 say(ALERT, f"{stack}: how it ended cannot be written down; tried again by seisei-tend.timer")
                 return 1
     if own and not own.has_ended():  # it died before it began, or after it had told history
-        events = [event for event in state.history(stack) if event.get("transaction") == own.transaction]
+        events = state.told_of(stack, own.transaction)
         own.end(from_history(stack, events[-1] if events else {}))
     return 0
 

@@ -147,7 +147,7 @@ def _end_on_disk(state: HostState, stack: str, told: Told) -> Result | None:
     begun = state.begun(stack)
     if begun and begun.id == told.transaction:
         return None
-    found = [event for event in state.history(stack) if event.get("transaction") == told.transaction]
+    found = state.told_of(stack, told.transaction)
     if not found and not told.is_known():
         raise OpsError(
             f"nothing is known of transaction {told.transaction}: it was not begun",

@@ -19,10 +19,6 @@ options:
     description: Name of the registered result of M(seisei.ops.release_info) with its history.
     type: str
     required: true
-  waiting_of:
-    description: Name of the registered result of M(seisei.ops.spool) with O(seisei.ops.spool#module:state=told).
-    type: str
-    required: true
   stack:
     description: Only this stack; all when empty.
     type: str
@@ -31,7 +27,7 @@ options:
     description: Only from this time on, ISO 8601 with its zone.
     type: str
     default: ''
-  until:
+  before:
     description: Only before this time, ISO 8601 with its zone.
     type: str
     default: ''
@@ -49,7 +45,6 @@ EXAMPLES = r"""
 - name: See how it came to be
   seisei.ops.ledger_history:
     past_of: past
-    waiting_of: waiting
     stack: odoo18
   run_once: true
 """

@@ -59,7 +59,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.definition import proven
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
 from ..module_utils.gate import pass_gate
 from ..module_utils.plan.gate import MIGRATE
@@ -90,10 +89,9 @@ def main() -> None:
 
 def _begun(given: dict[str, Any]) -> dict[str, Any]:
     admitted = pass_gate(given, given["release"], what=MIGRATE)
-    given = {**given, "entry": proven(given["entry"], given["gate"] or {})}
     stack, transaction = given["stack"], given["transaction"] or new_transaction()
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "release")}
-    begin(stack, transaction, {**asked, "gate": admitted.allowed, "state": "migrated"})
+    begin(stack, transaction, {**asked, "entry": admitted.entry, "gate": admitted.allowed, "state": "migrated"})
     result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
     return {**result, "display": [*admitted.warnings, *result["display"]]}
 

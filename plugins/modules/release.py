@@ -114,9 +114,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.definition import proven
 from ..module_utils.doorway import RELEASE_OPTIONS, failures_told
-from ..module_utils.gate import Admitted, pass_gate
+from ..module_utils.gate import pass_gate
 from ..module_utils.spooling import with_spool
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
@@ -157,16 +156,17 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
     if rehearsal:
         return _rehearsed(given)
     asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
-    admitted = Admitted()
+    # Of the gate and the stack file, the unit is told what this host found: not what it was sent.
+    asked["gate"] = {}
+    warnings: tuple[str, ...] = ()
     if given["state"] == "deployed":
         admitted = pass_gate(given, given["release"])
-        asked["entry"] = proven(given["entry"], given["gate"] or {})
-    # Of the gate and the stack file, the unit is told what this host found: not what it was sent.
-    asked["gate"] = admitted.allowed
+        asked |= {"entry": admitted.entry, "gate": admitted.allowed}
+        warnings = admitted.warnings
     transaction = transaction or new_transaction()
     begin(stack, transaction, asked)
     result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
-    return {**result, "display": [*admitted.warnings, *result["display"]]}
+    return {**result, "display": [*warnings, *result["display"]]}
 
 
 def _rehearsed(given: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,13 @@ rows:
   returned: always
   type: list
   elements: dict
+to_ledger:
+  description:
+    - The statements that wait on the host to be written into the ledger, with C(waiting), C(ledger_head) and
+      C(spool_faults) as M(seisei.ops.spool) tells them.
+  returned: where they can be read
+  type: list
+  elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -63,6 +70,7 @@ from ..module_utils.doorway import failures_told
 from ..module_utils.hands import host_for
 from ..module_utils.model.stack import parse_tree
 from ..module_utils.release import events, status
+from ..module_utils.spooling import with_spool
 
 
 def main() -> None:
@@ -85,7 +93,7 @@ def main() -> None:
             rows = [row for stack in stacks for row in events(host, stack.name, given["most"])]
         else:
             rows = [status(host, stack) for stack in stacks]
-        module.exit_json(changed=False, rows=rows)
+        module.exit_json(**with_spool({"changed": False, "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ options:
     default: ""
   waiting_of:
     description:
-      - Name of the registered result of M(seisei.ops.spool) with O(seisei.ops.spool#module:state=told). What hosts keep
-        because the ledger was away is told as well.
+      - Name of the registered result of M(seisei.ops.release_info). What hosts keep because the ledger was away is told
+        as well.
     type: str
     default: ""
   quiet:

@@ -288,6 +288,10 @@ class HostState:
                 path.unlink(missing_ok=True)
                 _sync_folder(path.parent)
 
+    def told_of(self, stack: str, transaction: str) -> list[dict[str, Any]]:
+        """The events of one transaction, oldest first."""
+        return [event for event in self.history(stack) if event.get("transaction") == transaction]
+
     def _json(self, path: Path) -> dict[str, Any] | None:
         try:
             return dict(json.loads(path.read_text()))

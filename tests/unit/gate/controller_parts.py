@@ -22,9 +22,10 @@ from plugins.module_utils.model.statement import (
     VERIFIED,
     WITHDRAWN,
     Signed,
+    definition_of,
     namespace_of,
 )
-from plugins.plugin_utils.estate import load_stack
+from plugins.plugin_utils.estate import load_stack, stack_source
 
 RELEASE, DIGEST = "sha-724f892", "sha256:" + "a" * 64
 REASON = "customers cannot upload invoices since noon and the fix is this one"
@@ -118,7 +119,12 @@ class Action:
     def given(self) -> dict[str, Any]:
         """What goes to the module of a deploy of ocr."""
         tree = dict(self.stack("ocr").tree)
-        entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": "x"}
+        entry = {
+            "name": "ocr",
+            "tree": tree,
+            "digests": {"web": DIGEST},
+            "stack_file": definition_of(stack_source("ocr")),
+        }
         return {"entry": entry, "environment_name": self.environment.name}
 
     def release_arguments(self, *_: str) -> dict[str, Any]:

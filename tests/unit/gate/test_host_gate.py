@@ -97,7 +97,7 @@ def request(keys: Path, *statements: Statement, **changed: Any) -> dict[str, Any
         "requester": "developer",
         "statements": signed,
     }
-    entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": "claimed"}
+    entry = {"name": "ocr", "tree": tree, "digests": {"web": DIGEST}, "stack_file": definition_of(stack_source("ocr"))}
     given = {"entry": entry, "environment_name": "production", "gate": sent, **changed}
     return dict(json.loads(json.dumps(given)))
 
@@ -171,6 +171,9 @@ def test_the_definition_is_worked_out_from_what_would_run(keys: Path, host: Path
     given = request(keys, *map(statement, ALL))
     for tree in (given["entry"]["tree"], given["gate"]["source"]):
         tree["services"]["web"].setdefault("environment", {})["EVIL"] = "1"
+    with pytest.raises(OpsError, match="it says that it is of stack file"):
+        pass_gate(given, RELEASE, host, host)
+    given["entry"]["stack_file"] = definition_of(given["gate"]["source"])
     with pytest.raises(OpsError, match="the stack file is another"):
         pass_gate(given, RELEASE, host, host)
 
