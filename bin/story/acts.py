@@ -23,7 +23,7 @@ ENVIRONMENTS = ("staging", "production")
 SITES = ("acme.erp", "globex.erp", "biznexus", "langbot", "www")
 ACTS = 9
 
-_IN_A_HURRY = "invoices are wrong since this morning and nobody may wait for staging today"
+_IN_A_HURRY = "invoices are wrong since this morning and nobody may wait for a second pair of eyes"
 _TO_THE_BEGINNING = "the demonstration begins with the release that it began with the last time"
 _CERTIFICATES_S = 60.0
 _ANSWERS_S = 30.0

@@ -123,7 +123,7 @@ def test_broken_glass_stays_open_until_somebody_else_closes_it(estate: Checkout)
 
 def test_a_host_is_not_talked_round_by_an_edited_checkout(estate: Checkout, checkout: Checkout) -> None:
     begin_with(estate, GOOD)
-    checkout.replace("inventories/lab/group_vars/production/gate.yml", "  required: true\n", "  required: false\n")
+    checkout.settings("    required: true\n", "    required: false\n")
     lab = "inventories/lab/group_vars/all/lab.yml"
     (checkout.root / lab).write_text((estate.root / lab).read_text())
     refused = run(checkout, "deploy", *PRODUCTION, *ASKED, "-e", "again=true")

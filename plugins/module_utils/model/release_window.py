@@ -118,6 +118,8 @@ def parse_windows(node: Node) -> tuple[WindowPolicy, ...]:
         policy = WindowPolicy(**{"name": "", "time_zone": "", **WINDOW_KEYS.read(child)})
         for needed in ("name", "time_zone"):
             if not getattr(policy, needed):
-                child.reject(f"'{needed}' is missing", "see inventories/production/group_vars/production/gate.yml")
+                child.reject(
+                    f"'{needed}' is missing", "see inventories/production/group_vars/production/environment.yml"
+                )
         found.append(policy)
     return tuple(found)
