@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "molecule" / "lab"))
 
 from plugins.module_utils.model.errors import OpsError
+from tests.bench.kept import commit
 from tests.bench.one_host import Failed, alone
 from tests.crash.faults import FAULTS
 from tests.crash.matrix import Cell, Point, cells, chosen, sample, summary, table
@@ -65,7 +66,7 @@ def _key(row: Mapping[str, Any]) -> str:
 def run(options: argparse.Namespace) -> Book:
     """Try what is asked for. Raises Failed when the host does not come to rest by any means."""
     known = {} if options.again or not RESULT.exists() else json.loads(RESULT.read_text(encoding="utf-8"))
-    book = Book(_commit(), known, keep=options.keep)
+    book = Book(commit(), known, keep=options.keep)
     with alone(), tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         estate = Estate(Path(folder))
@@ -114,11 +115,6 @@ def _try_all(estate: Estate, book: Book, left: Sequence[Cell]) -> None:
 
 def _has_failed(book: Book, cell: Cell) -> bool:
     return bool(book.rows[cell.key]["wrong"])
-
-
-def _commit() -> str:
-    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _say(text: str) -> None:

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.converge_estate import ADDRESS, HOST, PEER_IMAGE, PROJECTS, STACKS, Estate, containers
 from tests.bench.converge_figures import aims, medians, peaks, phases, picture, table
+from tests.bench.kept import keep
 from tests.lab.procedure_parts import ROOT, ssh_words
 
 HERE = Path(__file__).resolve().parent
@@ -213,7 +214,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     samples, profile = bench.samples, medians(bench.profiles)
     figures = medians(samples) | peaks({"module_rss_mb": samples["module_rss_mb"]})
     held = aims(figures)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
     told = {
         **figures,
         "stacks": len(STACKS),
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples": samples,
         "phases_ms": profile,
     }
-    RESULT.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    keep(RESULT, told)
     RESULT.with_suffix(".svg").write_text(picture(figures), encoding="utf-8")
     print("\n".join(["", *table(figures, samples, profile), "", f"{RESULT.relative_to(ROOT)}, and .svg beside it"]))
     return 0 if all(aim.holds for aim in held) else 1

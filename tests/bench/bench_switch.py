@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from plugins.module_utils.model.errors import OpsError
+from tests.bench.kept import keep
 from tests.bench.load import Load, most
 from tests.bench.one_host import Failed, Journal, OneHost, alone, site
 from tests.bench.peers import WAYS, Peer
@@ -130,8 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     figures = {**bench.figures, "seconds": round(time.monotonic() - began)}
     figures["aims"] = aims(figures)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep(RESULT, figures)
     RESULT.with_suffix(".svg").write_text(picture(bench.panels), encoding="utf-8")
     print("\n".join(["", *table(figures), "", f"{RESULT.relative_to(ROOT)}, and .svg beside it"]))
     return 0 if all(aim["holds"] for aim in figures["aims"]) else 1

@@ -16,7 +16,7 @@ MEANINGS = {
     "manual_s": "roll_back.yml, the whole command with its drain",
     "flip_ms": "decision on the host to the last request that still went to the release that is left",
     "flip_told_ms": "the same by the transaction's own receipt",
-    "auto_s": "first smoke test through the edge that failed to the last visitor who met that release",
+    "auto_s": "smoke tests through the edge, one of which fails, to the last visitor who met that release",
     "auto_told_s": "the same by the journal",
     "deploy_s": "deploy.yml typed, image in the registry alone, to all visitors on the new release",
     "deploy_command_s": "deploy.yml, the whole command with its drain",
