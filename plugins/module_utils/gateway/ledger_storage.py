@@ -17,14 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.config
-import botocore.loaders
-import botocore.session
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..model.environment import Aws, LedgerPlace
 from ..model.errors import OpsError
 from ..model.ledger import LedgerAway, Listing, Version
+from .aws_client import connect
 
 _NAME = re.compile(r"([0-9]{12})\.json")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -40,7 +39,6 @@ _DO = {
     "InvalidRequest": "make the bucket with Object Lock, or set ops_environment.ledger.object_lock_days to 0",
 }
 _REACH = "check ops_environment.ledger.endpoint, the way to it, and the credentials of this controller"
-_models = botocore.loaders.create_loader()  # read once in a process, as for the secrets store
 
 
 class LedgerStorage:
@@ -179,21 +177,15 @@ class LedgerStorage:
 
     def _connected(self) -> BaseClient:
         if self._client is None:
-            core = botocore.session.Session(profile=self.aws.profile or None)
-            core.register_component("data_loader", _models)
-            if self.aws.credentials_file:
-                core.set_config_variable("credentials_file", self.aws.credentials_file)
-            self._client = core.create_client(
-                "s3",
-                region_name=self.place.region,
-                endpoint_url=self.place.endpoint or None,
-                verify=self.place.ca_file or None,
-                config=botocore.config.Config(
-                    connect_timeout=3,  # a rollback waits for this when the storage is away
-                    read_timeout=10,
-                    retries={"total_max_attempts": 2, "mode": "standard"},
-                    max_pool_connections=_SIDE_BY_SIDE,
-                ),
+            config = botocore.config.Config(
+                connect_timeout=3,  # a rollback waits for this when the storage is away
+                read_timeout=10,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                max_pool_connections=_SIDE_BY_SIDE,
+            )
+            place = self.place
+            self._client = connect(
+                "s3", self.aws, config, region=place.region, endpoint=place.endpoint, ca_file=place.ca_file
             )
         return self._client
 

@@ -7,24 +7,20 @@ from contextlib import suppress
 from typing import Any
 
 import botocore.config
-import botocore.loaders
-import botocore.session
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..model.environment import Aws
 from ..model.errors import OpsError
+from .aws_client import connect, session
 
 _BATCH = 20  # the most that BatchGetSecretValue takes
 _SERVICE = "secretsmanager"
-# What the SDK reads of its own files to make a client takes longer than asking: read once in a process.
-_models = botocore.loaders.create_loader()
 
 
 def warm() -> None:
     """Read the SDK's files ahead of the first client. Nobody is asked, and no credentials are looked for."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", _models)
+    core = session()
     with suppress(BotoCoreError):
         core.create_client(_SERVICE, region_name="none", aws_access_key_id="none", aws_secret_access_key="none")
 
@@ -79,15 +75,9 @@ class SecretStore:
 
     def _connected(self) -> BaseClient:
         if self._client is None:
-            core = botocore.session.Session(profile=self.aws.profile or None)
-            core.register_component("data_loader", _models)
-            if self.aws.credentials_file:
-                core.set_config_variable("credentials_file", self.aws.credentials_file)
-            self._client = core.create_client(
-                _SERVICE,
-                region_name=self.aws.region,
-                endpoint_url=self.aws.endpoint_url or None,
-                verify=self.aws.ca_file or None,
-                config=botocore.config.Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
+            aws = self.aws
+            config = botocore.config.Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2})
+            self._client = connect(
+                _SERVICE, aws, config, region=aws.region, endpoint=aws.endpoint_url, ca_file=aws.ca_file
             )
         return self._client
