@@ -123,7 +123,7 @@ from ..module_utils.units import begin, listen, new_transaction
 # For so long the first answer is waited for: a rollback is over by then, and a deploy has something to show.
 FIRST_S = 2.0
 # Later answers come with the next step, or after this: a connection that says nothing for long looks dead.
-NEXT_S = 0.2
+NEXT_S = 1.0
 MOST_S = 10.0
 
 

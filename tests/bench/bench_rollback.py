@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from plugins.module_utils.model.errors import OpsError
 from tests.bench.kept import keep
 from tests.bench.load import Load
-from tests.bench.one_host import STACK, Failed, Journal, OneHost, alone, drop, site
+from tests.bench.one_host import STACK, Failed, Journal, OneHost, alone, drop, quiet, site
 from tests.bench.rollback_figures import aims, first_met, last_met, moment, summary, table
 from tests.bench.switch_figures import failures
 from tests.lab.procedure_parts import BETTER, GOOD, ROOT
@@ -91,7 +91,7 @@ class Bench:
 
 def measure(rounds: int) -> tuple[Bench, Load]:
     """The measurement taken. Raises Failed when a way does not work."""
-    with alone(), tempfile.TemporaryDirectory() as folder:
+    with alone(), quiet(), tempfile.TemporaryDirectory() as folder:
         estate = OneHost(Path(folder))
         estate.prepare(lambda said: print(f"  {said}", flush=True))
         with Load(site(), RATE, FIRST) as load:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from plugins.module_utils.model.errors import OpsError
 from tests.bench.kept import keep
 from tests.bench.load import Load, most
-from tests.bench.one_host import Failed, Journal, OneHost, alone, site
+from tests.bench.one_host import Failed, Journal, OneHost, alone, quiet, site
 from tests.bench.peers import WAYS, Peer
 from tests.bench.switch_figures import Panel, aims, failures, own_figures, picture, switches_of, table
 from tests.lab.procedure_parts import BETTER, GOOD, ROOT
@@ -101,7 +101,7 @@ def _wait_until(load: Load, second: float) -> None:
 
 def measure(options: argparse.Namespace) -> Bench:
     """The measurement taken. Raises Failed when a way does not work."""
-    with alone(), tempfile.TemporaryDirectory() as folder:
+    with alone(), quiet(), tempfile.TemporaryDirectory() as folder:
         bench = Bench(OneHost(Path(folder)))
         bench.estate.prepare(lambda said: print(f"  {said}", flush=True))
         print("  how much the edge answers at most is measured", flush=True)

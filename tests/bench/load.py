@@ -221,6 +221,8 @@ class Load:
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()
         self._pool.shutdown()
+        if self._niceness:
+            _weigh_session(0)
         if self._ended:
             self._ended.result()
 
@@ -235,6 +237,7 @@ class Load:
     async def _run(self) -> None:
         if self._niceness:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+            _weigh_session(self._niceness)
         visits = Visits(self._target, self.seconds)
         under_way: set[asyncio.Task[None]] = set()
         number = 0
@@ -256,6 +259,13 @@ class Load:
 
     async def _note(self, visit: Awaitable[Sample]) -> None:
         self.samples.append(await visit)
+
+
+def _weigh_session(niceness: int) -> None:
+    """Weigh this session against others: the kernel shares processors among sessions first (sched(7), autogroup), and a
+    thread's own niceness counts only within its session. Kernels without autogroups have nothing to weigh."""
+    with suppress(FileNotFoundError):
+        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def most(target: Target, seconds: float, visitors: int = 32) -> float:

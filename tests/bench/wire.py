@@ -121,8 +121,9 @@ class Line(asyncio.Protocol):
                 raise Broken(f"web socket closed by the other side ({code})")
 
     def part(self) -> None:
-        """End a web socket as one should."""
-        self._send(_frame(_CLOSE, (1000).to_bytes(2, "big")))
+        """End a web socket as one should, unless the other side did so first: all that was asked for was answered."""
+        if not self._ended:
+            self._send(_frame(_CLOSE, (1000).to_bytes(2, "big")))
 
     def _send(self, data: bytes) -> None:
         if self._ended or self._transport is None:

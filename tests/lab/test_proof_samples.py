@@ -38,7 +38,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
 
 
 def test_no_request_fails_while_releases_are_switched(estate: Estate) -> None:
-    with Load(site(), RATE, -10) as load:
+    with Load(site(), RATE) as load:
         deployed = estate.deploy(BETTER)
         back = estate.roll_back()
     assert deployed.code == 0, deployed.text

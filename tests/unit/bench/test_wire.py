@@ -101,6 +101,19 @@ def test_a_connection_that_the_other_side_ends_is_not_used_again() -> None:
     assert exchange(saying(answer), ask_twice) is False
 
 
+def test_a_web_socket_that_was_answered_and_then_hung_up_on_ends_well() -> None:
+    async def talk(line: Line) -> str:
+        await line.ask(HEAD)
+        echoed = await line.say("still there?")
+        while line._transport and not line._transport.is_closing():
+            await asyncio.sleep(0)
+        line.part()
+        return echoed
+
+    answered = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello"
+    assert exchange(saying(answered), talk) == "hello"
+
+
 def test_a_web_socket_says_and_hears_and_is_told_of_its_end() -> None:
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     long = b"x" * 200
