@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .gateway import running
 from .gateway.engine import Engine, TaskResult
 from .gateway.sockets import DrainResult, wait_all_drained
-from .model.container import WantedContainer
+from .model.container import USUAL_SHARES, WantedContainer
 from .model.errors import OpsError
 from .model.release import Release
 from .model.stack import Stack, parse_tree
@@ -23,6 +23,9 @@ from .plan.containers import container_name, wanted_container
 _LAST_LINES = 40
 _TASK = "-task"
 _NOTICE_LIMIT_S = 10.0
+# What a new container weighs against others for processors until it is ready: starting up takes all it can get, which
+# would be taken from visitors.
+_FIRST_SHARES = 256
 
 
 class Runtime(Protocol):
@@ -98,7 +101,7 @@ class ContainerRuntime:
         present = self.engine.containers(stack=release.stack)
         for container in self._containers(release):
             if container.name not in present:
-                self.engine.create(container)
+                self.engine.create(_light(container))
             found = present.get(container.name)
             if found and found.status == "paused":
                 running.unpause(self.engine, container.name)
@@ -118,7 +121,9 @@ class ContainerRuntime:
     def _wait_ready(self, name: str, limit_s: float) -> float:
         if name in self._thawed:
             return running.prove_health(self.engine, name, limit_s)
-        return self.engine.wait_healthy(name, limit_s)
+        seconds = self.engine.wait_healthy(name, limit_s)
+        self.engine.weigh(name, USUAL_SHARES)
+        return seconds
 
     def addresses(self, release: Release) -> Mapping[str, str]:
         stack = self._stack(release)
@@ -205,6 +210,11 @@ class ContainerRuntime:
                 secret_marks=release.secrets,
                 release=release,
             )
+
+
+def _light(container: WantedContainer) -> WantedContainer:
+    host = {**container.payload["HostConfig"], "CpuShares": _FIRST_SHARES}
+    return replace(container, payload={**container.payload, "HostConfig": host})
 
 
 def _as_task(container: WantedContainer, command: tuple[str, ...]) -> WantedContainer:

@@ -120,8 +120,9 @@ from ..module_utils.spooling import with_spool
 from ..module_utils.unit import hands
 from ..module_utils.units import begin, listen, new_transaction
 
-# For so long the first answer is waited for: a rollback is over by then, and a deploy has something to show.
-FIRST_S = 2.0
+# For so long the first answer is waited for: a rollback is over by then, and a deploy has something to show. Each
+# answer costs the host a start of this module, which is taken from visitors.
+FIRST_S = {"rolled_back": 5.0, "deployed": 2.0}
 # Later answers come with the next step, or after this: a connection that says nothing for long looks dead.
 NEXT_S = 1.0
 MOST_S = 10.0
@@ -165,7 +166,8 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         warnings = admitted.warnings
     transaction = transaction or new_transaction()
     begin(stack, transaction, asked)
-    result = listen(stack, transaction, 0, least_s=FIRST_S, most_s=FIRST_S).as_result()
+    first_s = FIRST_S[given["state"]]
+    result = listen(stack, transaction, 0, least_s=first_s, most_s=first_s).as_result()
     return {**result, "display": [*warnings, *result["display"]]}
 
 

@@ -23,7 +23,7 @@ from tests.bench.switch_figures import failures
 from tests.lab.procedure_parts import BETTER, GOOD, ROOT
 
 RESULT = ROOT / "build" / "bench" / "rollback.json"
-ROUNDS, RATE = 5, 200.0
+ROUNDS, RATE = 5, 100.0
 FIRST = -10
 _SOUND = "path: /health, json: {status: pass}"
 # The edge takes the header Server away: this test passes at the container and cannot pass through the edge.

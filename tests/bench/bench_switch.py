@@ -102,7 +102,7 @@ def _wait_until(load: Load, second: float) -> None:
 def measure(options: argparse.Namespace) -> Bench:
     """The measurement taken. Raises Failed when a way does not work."""
     with alone(), quiet(), tempfile.TemporaryDirectory() as folder:
-        bench = Bench(OneHost(Path(folder)))
+        bench = Bench(OneHost(Path(folder), stands_back=True))
         bench.estate.prepare(lambda said: print(f"  {said}", flush=True))
         print("  how much the edge answers at most is measured", flush=True)
         rate = options.rate or bench.rate()

@@ -27,9 +27,9 @@ STACK, NAME = "langbot", "langbot.role-1.lab"
 WEB_SOCKET = "/ws"
 LEDGER = "seisei-ledger-proof"
 JOURNAL = f"/var/lib/seisei/stacks/{STACK}/journal.jsonl"
-# The controller is another machine in real life: here it stands back behind hosts and visitors, as a session of its own
-# (sched(7), autogroup).
-STANDING_BACK = ("sh", "-c", 'echo 10 > /proc/self/autogroup 2>/dev/null; exec "$@"', "controller")
+# The controller is another machine in real life: where it must not be in the way of hosts and visitors it stands back,
+# as a session of its own (sched(7), autogroup).
+STANDING_BACK = ("sh", "-c", 'echo 5 > /proc/self/autogroup 2>/dev/null; exec "$@"', "controller")
 # The lab's other hosts check the health of what they run, which has nothing to do with this one. In shares of 1024.
 _OTHER_HOSTS, _OTHER_SHARES = ("lab-staging-1", "lab-production-1"), 64
 
@@ -57,10 +57,14 @@ class Played:
 
 
 class OneHost(Checkout):
-    """A checkout whose only host is the throw-away one, and whose only stacks are the edge and a small one."""
+    """A checkout whose only host is the throw-away one, and whose only stacks are the edge and a small one.
 
-    def __init__(self, folder: Path) -> None:
+    With ``stands_back`` its commands take what hosts and visitors leave of this machine.
+    """
+
+    def __init__(self, folder: Path, *, stands_back: bool = False) -> None:
         super().__init__(folder)
+        self.stands_back = stands_back
         for file in (folder / "inventories" / "stacks").glob("*.yml"):
             if file.stem not in ("edge", STACK):
                 file.unlink()
@@ -97,7 +101,8 @@ class OneHost(Checkout):
     def command(self, playbook: str, *words: str) -> list[str]:
         """The command line of a playbook."""
         path = playbook if playbook.endswith(".yml") else f"playbooks/{playbook}.yml"
-        return [*STANDING_BACK, str(Path(sys.executable).with_name("ansible-playbook")), path, *words]
+        before = STANDING_BACK if self.stands_back else ()
+        return [*before, str(Path(sys.executable).with_name("ansible-playbook")), path, *words]
 
     def ended(self, code: int, text: str, began: float) -> Played:
         """How a run under way ended."""

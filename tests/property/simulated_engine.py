@@ -199,6 +199,12 @@ class SimulatedEngine(Engine):
         self.found[new] = replace(self.found.pop(name), name=new)
 
     @deed
+    def weigh(self, name: str, shares: int) -> None:
+        found = self.found[name]
+        host = {**found.told["HostConfig"], "CpuShares": shares}
+        self.found[name] = replace(found, told={**found.told, "HostConfig": host})
+
+    @deed
     def start(self, name: str) -> None:
         _must(name in self.found, f"no container {name}")
         self.found[name] = replace(self.found[name], status="running", health="")

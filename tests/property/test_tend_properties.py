@@ -20,6 +20,7 @@ from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.receipt import DONE, STUCK, UNDONE
 from plugins.module_utils.model.stack import parse_tree
 from plugins.module_utils.plan.edge import compile_stack
+from plugins.module_utils.plan.settings import settings_of
 from plugins.module_utils.release import deploy, roll_back
 from plugins.module_utils.tend import tend
 from tests.property.release_parts import (
@@ -67,6 +68,8 @@ def at_rest(host: Host, engine: SimulatedEngine) -> None:
     assert host.files.all() == {STACK: compile_stack(STACK, routes, stack, cert_resolver=None)}
     running = {one.number for one in engine.found.values() if one.stack == STACK and one.running}
     assert state.live in running
+    lives = [one for one in engine.found.values() if one.stack == STACK and one.number == state.live]
+    assert all(settings_of(one.told, {}).get("cpu_shares") is None for one in lives), "it stands back for ever"
     present = {one.number for one in engine.found.values() if one.stack == STACK}
     assert present <= {state.live, state.standby}, "what a release left was not removed"
     events = [event for event in host.state.history(STACK) if event["outcome"] != STUCK]

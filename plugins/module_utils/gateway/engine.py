@@ -19,6 +19,7 @@ except ImportError:  # the host is not provisioned yet: Engine() says so
 from ..model.container import (
     LABEL,
     UNNAMED_VOLUME,
+    USUAL_SHARES,
     ObservedContainer,
     WantedContainer,
     canonical,
@@ -48,12 +49,8 @@ class Engine:
 
     def __init__(self, base_url: str = "unix:///var/run/docker.sock", *, timeout: float = 60) -> None:
         if docker is None:
-            raise OpsError(
-                "the Docker SDK for Python is missing on this host", do="run playbooks/provision.yml for it first"
-            )
-        with explained(
-            f"the Docker engine at {base_url}", "run playbooks/provision.yml, or systemctl status docker there"
-        ):
+            raise OpsError("the Docker SDK for Python is missing on this host", do="run provision.yml for it first")
+        with explained(f"the Docker engine at {base_url}", "run provision.yml, or systemctl status docker there"):
             self.api: Any = docker.APIClient(base_url=base_url, version="auto", timeout=int(timeout), num_pools=16)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -95,9 +92,8 @@ class Engine:
 
     def address(self, name: str, network: str) -> str:
         """The container's address on a network."""
-        found = self.inspect(name) or {}
-        address = found.get("NetworkSettings", {}).get("Networks", {}).get(network, {}).get("IPAddress", "")
-        if not address:
+        networks = (self.inspect(name) or {}).get("NetworkSettings", {}).get("Networks", {})
+        if not (address := networks.get(network, {}).get("IPAddress", "")):
             raise OpsError(f"container {name} has no address on network {network}", do="look at docker logs " + name)
         return str(address)
 
@@ -241,6 +237,12 @@ class Engine:
             if self.api.inspect_container(name)["HostConfig"]["RestartPolicy"]["Name"] == "always":
                 self.api.update_container(name, restart_policy={"Name": "no"})
         self.stop(name)
+
+    def weigh(self, name: str, shares: int) -> None:
+        """Have a container weigh so much against others for processors, in shares of which one has 1024 as a rule."""
+        with explained(f"container {name}"):
+            if (self.api.inspect_container(name)["HostConfig"]["CpuShares"] or USUAL_SHARES) != shares:
+                self.api.update_container(name, cpu_shares=shares)
 
     def start(self, name: str) -> None:
         """Start a container."""
@@ -393,6 +395,5 @@ def explained(where: str, do: str = "") -> Iterator[None]:
         following = "it is not ours: see docker ps -a, and rename or remove it" if taken else do
         raise OpsError(f"the engine refused: {error.explanation or error}", where=where, do=following) from error
     except (DockerException, OSError) as error:
-        raise OpsError(
-            f"the engine does not answer: {error}", where=where, do=do or "systemctl status docker"
-        ) from error
+        following = do or "systemctl status docker"
+        raise OpsError(f"the engine does not answer: {error}", where=where, do=following) from error

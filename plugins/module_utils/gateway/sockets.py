@@ -11,7 +11,8 @@ from ..model.errors import OpsError
 
 _PROC = Path("/proc")
 _ESTABLISHED = "01"
-_POLL_SECONDS = 0.05
+# The kernel goes through its whole table of connections for each look: some ms of one processor.
+_POLL_SECONDS = 0.1
 
 # Zero must hold this long: a request that entered the edge just before the switch may still be dialling.
 _SETTLE_SECONDS = 0.25
@@ -32,7 +33,7 @@ class DrainResult:
 def established(pid: int, ports: Collection[int]) -> int:
     """How many connections to these local ports are established in the network namespace of a process.
 
-    The edge keeps a connection it no longer needs for one second (``plan.edge.IDLE_SECONDS``), so a second after a
+    The edge keeps a connection it no longer needs for half a second (``plan.edge.IDLE_SECONDS``), so that long after a
     switch each one counted carries a request, a web socket, or belongs to somebody who came past the edge.
     Raises OpsError when the process is gone or may not be looked at.
     """

@@ -23,13 +23,14 @@ _ENTRY_POINT = {PUBLIC: "websecure", INTERNAL: "internal"}
 # Longer prefixes win whatever the length of the host list: Traefik's own order goes by the length of the whole rule.
 _BASE_PRIORITY = 1000
 
-# Idle connections to a backend live one second. Less than any backend's own keep-alive limit we know of (gunicorn 2 s,
-# Node.js and uvicorn 5 s), so the backend is never the one to close and no request meets a closing connection (502);
-# and one second after a switch every connection still established at the old container carries a request or a web
-# socket, which makes the drain's count exact. Turning reuse off (maxIdleConnsPerHost: -1) would do both as well, but
-# leaves a socket in TIME_WAIT for a minute after each request: 470 requests a second use up all 28,000 ports. Measured
-# on 2 cores with 5 s of load: 2275 requests/s and none left with reuse, 959 requests/s and 4459 left without.
-IDLE_SECONDS = 1
+# Idle connections to a backend live half a second. Less than any backend's own keep-alive limit we know of (gunicorn 2
+# s, Node.js and uvicorn 5 s), so the backend is never the one to close and no request meets a closing connection (502);
+# and that long after a switch every connection still established at the old container carries a request or a web
+# socket, which makes the drain's count exact. A drain, and a rollback with it, takes this long at least. Turning reuse
+# off (maxIdleConnsPerHost: -1) would do both as well, but leaves a socket in TIME_WAIT for a minute after each request:
+# 470 requests a second use up all 28,000 ports. Measured on 2 cores with 5 s of load: 2275 requests/s and none left
+# with reuse, 959 requests/s and 4459 left without.
+IDLE_SECONDS = 0.5
 _IDLE_PER_BACKEND = 200
 
 # An accepted TCP connection is what a running container on the same host gives within milliseconds.
@@ -137,7 +138,7 @@ def service_for(stack: str, address: str, port: int) -> dict[str, Any]:
 def _transport() -> dict[str, Any]:
     return {
         "maxIdleConnsPerHost": _IDLE_PER_BACKEND,
-        "forwardingTimeouts": {"dialTimeout": _DIAL_TIMEOUT, "idleConnTimeout": f"{IDLE_SECONDS}s"},
+        "forwardingTimeouts": {"dialTimeout": _DIAL_TIMEOUT, "idleConnTimeout": f"{IDLE_SECONDS * 1000:.0f}ms"},
     }
 
 

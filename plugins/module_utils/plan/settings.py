@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.container import LABEL
+from ..model.container import LABEL, USUAL_SHARES
 from .differences import ANY
 from .mount_settings import mount_settings
 from .notation import NANO, mapping_at, size, span
@@ -38,7 +38,6 @@ _NOBODY_SETS = {
     "volumes_from": ("HostConfig", "VolumesFrom"),
     "links": ("HostConfig", "Links"),
     "cgroup_parent": ("HostConfig", "CgroupParent"),
-    "cpu_shares": ("HostConfig", "CpuShares"),
     "cpu_quota": ("HostConfig", "CpuQuota"),
     "cpu_rt_runtime": ("HostConfig", "CpuRealtimeRuntime"),
     "cpuset": ("HostConfig", "CpusetCpus"),
@@ -83,6 +82,7 @@ def settings_of(
         "sysctls": dict(mapping_at(host, "Sysctls")),
         "ulimits": _beyond(_ulimits(host), _default_ulimits(daemon or {})),
         "logging": _logging(host, daemon),
+        "cpu_shares": _shares(host),
         **{word: _or_empty(inspect, place) for word, place in _NOBODY_SETS.items()},
     }
     if healthcheck := found["healthcheck"]:
@@ -127,6 +127,12 @@ def _process(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     if command != inherited:
         found["command"] = tuple(command)
     return found
+
+
+def _shares(host: Mapping[str, Any]) -> int | None:
+    """The weight for processors, where it is not the usual one."""
+    found = int(host.get("CpuShares") or USUAL_SHARES)
+    return None if found == USUAL_SHARES else found
 
 
 def _beside(config: Mapping[str, Any], own: Mapping[str, Any], key: str) -> str:

@@ -59,7 +59,7 @@ def test_prefix_ends_at_a_slash_and_wins_over_many_hosts() -> None:
 
 def test_idle_connections_end_before_a_backend_would_end_them() -> None:
     transport = compiled(WEB)["http"]["serversTransports"]["odoo18"]
-    assert transport["forwardingTimeouts"]["idleConnTimeout"] == "1s"
+    assert transport["forwardingTimeouts"]["idleConnTimeout"] == "500ms"
 
 
 def test_ipv6_address_is_bracketed() -> None:
