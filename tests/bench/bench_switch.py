@@ -25,7 +25,6 @@ from tests.lab.procedure_parts import BETTER, GOOD, ROOT
 RESULT = ROOT / "build" / "bench" / "switch.json"
 REQUESTS, SWITCHES, PEER_SWITCHES = 200_000, 20, 3
 SHARE = 1 / 3
-MOST_S = 8.0
 STEADY_S = 3.0
 # Visitors are served first by this machine, since in life they are not on it; the peers' visitors likewise.
 FIRST = -10
@@ -41,7 +40,7 @@ class Bench:
 
     def rate(self) -> float:
         """A third of what the edge answers at most, requests a second."""
-        self.figures["edge_max_rate"] = most(site(), MOST_S)
+        self.figures["edge_max_rate"] = most(site(), FIRST)
         self.figures["rate"] = round(self.figures["edge_max_rate"] * SHARE, 1)
         return float(self.figures["rate"])
 
