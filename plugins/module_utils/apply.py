@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
 from .gateway.host_state import now
-from .hands import EDGE_CONTAINER, LIVE_LIMIT_S, READY_LIMIT_S, Host
-from .model.container import LABEL, WantedContainer
+from .hands import LIVE_LIMIT_S, READY_LIMIT_S, Host
+from .model.container import EDGE_CONTAINER, LABEL, WantedContainer
 from .model.errors import InvalidInput, OpsError
 from .model.host import Observed, WantedStack
 from .model.release import Release

@@ -13,13 +13,13 @@ from .gateway.engine import Engine
 from .gateway.host_secrets import HostSecrets
 from .gateway.host_state import HostState
 from .model.begun import Watched
+from .model.container import EDGE_CONTAINER
 from .model.host import WantedStack
 from .model.release import Release
 from .model.stack import parse_tree
 from .runtime import ContainerRuntime, Runtime
 
 CERT_RESOLVER = "acme"
-EDGE_CONTAINER = "edge-traefik"
 EDGE_NETWORK = "edge"
 API_PORT = 8082
 READY_LIMIT_S = 90.0

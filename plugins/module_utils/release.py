@@ -22,6 +22,7 @@ from .model.words import one_word
 from .plan.hardening import CHECKS, loosened
 from .plan.release import known_bad, live_since, rollback_target, same_release, why_bad, with_secrets_at_hand
 from .plan.steps import ACCESSORY, GROUND, LEFTOVER, ROUTE
+from .preparing import last_lines, migration_of, must_be_done, run_migration
 from .rollback import warned_of_schema
 from .tend import tend, tend_to_go_back, told
 from .transaction import Transaction
@@ -30,13 +31,15 @@ from .vouching import vouch, vouches
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what, and why; ``secrets`` are the values by name, ``allowed`` what the host's gate found."""
+    """Who asks for what, and why; ``secrets`` are the values by name, ``allowed`` what the host's gate found, and
+    ``migrates`` has a deploy run the release's migrations first."""
 
     wanted: WantedStack
     secrets: Mapping[str, str]
     by: str = ""
     why: str = ""
     allowed: Mapping[str, Any] = field(default_factory=dict)
+    migrates: bool = False
 
     @property
     def stack(self) -> Stack:
@@ -57,6 +60,7 @@ def request_from(host: Host, given: Mapping[str, Any]) -> Request:
         by=one_word(str(gate.get("requester") or given["requested_by"])),
         why=given.get("reason", ""),
         allowed=gate,
+        migrates=bool(given.get("migrate")),
     )
 
 
@@ -72,11 +76,15 @@ def deploy(
     live = _live(host, name)
     if same_release(live, candidate) and not _of_another_file(live, candidate):
         said = _say(host, f"{name} is at {sha} already, with this digest and definition")
+        if request.migrates:
+            said += _say(host, "  warning: nothing was migrated; migrate.yml brings the schema to what it needs")
         return None, [*said, *([] if rehearse else _vouched_again(host, candidate, request))]
     if not again:
         _refuse_bad(host, candidate)
     digests = ", ".join(sorted(candidate.digests.values()))
     said = _say(host, f"{name}: {live.release if live else 'nothing'} -> {sha} ({digests})")
+    if request.migrates:
+        said += _say(host, f"  its migrations are run first: {' '.join(migration_of(request.stack).command)}")
     if rehearse:
         return Receipt("deploy", name, sha, candidate.number, live.number if live else 0, outcome="rehearsed"), said
     with host.state.locked(name, f"deploy of {sha} by {request.by}"):
@@ -86,7 +94,10 @@ def deploy(
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
         by, why, allowed = request.by, request.why, request.allowed
-        return Transaction(host, release, action="deploy", by=by, why=why, allowed=allowed).run(), said
+        migrates = request.migrates
+        return Transaction(
+            host, release, action="deploy", by=by, why=why, allowed=allowed, migrates=migrates
+        ).run(), said
 
 
 def _of_another_file(live: Release | None, candidate: Release) -> bool:
@@ -173,11 +184,7 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
     The live release is not touched, whatever happens. Raises OpsError with the migration's last lines when it fails.
     """
     name = request.stack.name
-    migration = request.stack.ops.migrate
-    if migration is None:
-        raise OpsError(
-            f"stack '{name}' has no migration", where=f"inventories/stacks/{name}.yml", do="add x-ops.migrate"
-        )
+    migration = migration_of(request.stack)
     release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
     said = _say(host, f"{name}: {' '.join(migration.command)} in {sha}")
     if rehearse:
@@ -190,19 +197,14 @@ def migrate(host: Host, request: Request, sha: str, *, rehearse: bool = False) -
         # Of one whose process is killed nothing else tells, and its container may run on.
         host.state.tell(name, {**event, "outcome": BEGUN})
         try:
-            result = host.runtime.run_task(release, migration.service, migration.command, migration.timeout)
+            result = run_migration(host, release, migration)
         except OpsError as error:
             host.tell(release, {**event, "outcome": NOT_MIGRATED, "error": str(error)})
             raise
         outcome = MIGRATED if result.exit_code == 0 else NOT_MIGRATED
-        event |= {"outcome": outcome, "seconds": round(result.seconds, 3), "error": _error(result)}
+        event |= {"outcome": outcome, "seconds": round(result.seconds, 3), "error": last_lines(result)}
         said += _say(host, *(f"  warning: {warning}" for warning in host.tell(release, event)))
-    if result.exit_code != 0:
-        raise OpsError(
-            f"the migration ended with exit code {result.exit_code}: {_error(result)}",
-            where=f"{name} {sha}",
-            do="the old release serves as before; mend the rows or the migration, then run migrate.yml again",
-        )
+    must_be_done(result, release)
     return result, said
 
 
@@ -230,10 +232,6 @@ def _refuse_bad(host: Host, candidate: Release) -> None:
             where=name,
             do="deploy a mended release; if the cause lay elsewhere and is gone, run this again with -e again=true",
         )
-
-
-def _error(result: TaskResult) -> str:
-    return "" if result.exit_code == 0 else result.output[-1500:]
 
 
 def status(host: Host, stack: Stack) -> dict[str, Any]:

@@ -6,14 +6,16 @@ Containers now; processes under pm2 take the same steps with ports instead of co
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from .gateway import running
 from .gateway.engine import Engine, TaskResult
 from .gateway.sockets import DrainResult, wait_all_drained
-from .model.container import USUAL_SHARES, WantedContainer
+from .model.container import EDGE_CONTAINER, USUAL_SHARES, WantedContainer
 from .model.errors import OpsError
 from .model.release import Release
 from .model.stack import Stack, parse_tree
@@ -23,6 +25,7 @@ from .plan.containers import container_name, wanted_container
 _LAST_LINES = 40
 _TASK = "-task"
 _NOTICE_LIMIT_S = 10.0
+_DATA_ROOT = "/var/lib/docker"  # where the engine keeps images and containers, unless its settings say otherwise
 # What a new container weighs against others for processors until it is ready: starting up takes all it can get, which
 # would be taken from visitors.
 _FIRST_SHARES = 256
@@ -30,6 +33,9 @@ _FIRST_SHARES = 256
 
 class Runtime(Protocol):
     """What a release transaction asks of whatever runs the release."""
+
+    def room(self) -> Mapping[str, int]:
+        """Bytes that are free, by the place where releases and what they write are kept."""
 
     def fetch(self, release: Release) -> None:
         """Bring the release's code here and verify that it is exactly what was released."""
@@ -89,6 +95,12 @@ class ContainerRuntime:
     auth: Mapping[str, str]
     _thawed: set[str] = field(default_factory=set)  # whose health the engine does not know yet
 
+    def room(self) -> Mapping[str, int]:
+        place = Path((self.engine.settings() or {}).get("data-root", _DATA_ROOT))
+        while not place.exists():
+            place = place.parent
+        return {str(place): shutil.disk_usage(place).free}
+
     def fetch(self, release: Release) -> None:
         held = self.engine.images()
         for container in self._containers(release):
@@ -141,7 +153,14 @@ class ContainerRuntime:
         stack = self._stack(release)
         ports = {route.port for route in stack.ops.routes}
         pids = [self.engine.pid(container.name) for container in self._containers(release)]
-        return wait_all_drained([pid for pid in pids if pid], ports, limit_s)
+        return wait_all_drained([pid for pid in pids if pid], ports, limit_s, self._edge())
+
+    def _edge(self) -> Mapping[str, int]:
+        """The edge as connections know it: its addresses, and the process whose tables say which are its own."""
+        found = self.engine.inspect(EDGE_CONTAINER) or {}
+        pid = int(found.get("State", {}).get("Pid", 0))
+        networks = found.get("NetworkSettings", {}).get("Networks", {}).values()
+        return {network["IPAddress"]: pid for network in networks if pid and network.get("IPAddress")}
 
     def give_notice(self, release: Release, notice: Notice) -> None:
         routed = {route.service for route in self._stack(release).ops.routes}

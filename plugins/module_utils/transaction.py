@@ -32,6 +32,7 @@ from .old_release import OldRelease
 from .plan.edge import BASE, lint_all
 from .plan.edge_assets import without_old_assets
 from .plan.smoke import tally
+from .preparing import must_be_done, run_migration, see_disk, see_way_back
 from .probes import Probes
 from .rollback import note_where_schema_stands
 from .smoke import run_smoke
@@ -59,7 +60,8 @@ class Step:
 class Transaction:
     """One change of what is live in one stack. Use under the stack's lock.
 
-    The host's ``told`` hears of each step as it comes. ``begun`` is what was written down, of one that died.
+    The host's ``told`` hears of each step as it comes. With ``migrates`` the release's own migrations are run before it
+    starts. ``begun`` is what was written down, of one that died.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class Transaction:
         why: str = "",
         condemns: tuple[int, ...] = (),
         allowed: Mapping[str, Any] | None = None,
+        migrates: bool = False,
         begun: Begun | None = None,
     ) -> None:
         self.host = host
         self.release = release
+        self.migrates = migrates
         self.stack = parse_tree(release.tree, f"release {release.number}")
         self.begun = begun or Begun(
             id=host.transaction or uuid.uuid4().hex[:12],
@@ -159,7 +163,9 @@ class Transaction:
         """What nobody sees: a failure removes the candidate."""
         runtime, release = self.host.runtime, self.release
         return [
+            Step("see whether there is room, and a way back", self._prepare, needed=not self._goes_back),
             Step("fetch and verify the digest", lambda: runtime.fetch(release)),
+            Step("migrate the schema", self._migrate, needed=self.migrates),
             Step("see whether the database has room", self.old.make_room, needed=self._needs_room()),
             Step("start the candidate", lambda: runtime.start(release)),
             Step("wait for health", self._wait_ready),
@@ -210,6 +216,19 @@ class Transaction:
     @property
     def _goes_back(self) -> bool:
         return self.begun.action == ROLL_BACK
+
+    def _prepare(self) -> None:
+        see_disk(self.host)
+        if self.old.is_there:
+            see_way_back(self.host, self.host.state.record(self.release.stack, self.old.number), self._warn)
+
+    def _migrate(self) -> None:
+        migration = self.stack.ops.migrate
+        assert migration is not None  # deploy() sees to it
+        must_be_done(run_migration(self.host, self.release, migration), self.release)
+
+    def _warn(self, words: str) -> None:
+        self.receipt.warnings.append(words)
 
     def _needs_room(self) -> bool:
         return self.stack.ops.database is not None and not self.begun.was_present

@@ -36,6 +36,13 @@ options:
     description: Deploy a release although it was taken back on this host before.
     type: bool
     default: false
+  migrate:
+    description:
+      - Has a deploy run the release's migrations (C(x-ops.migrate)) before it starts. Where they fail, nothing goes
+        live.
+      - Back up first; deploy.yml does.
+    type: bool
+    default: false
   transaction:
     description: Filled in by the action plugin. Names what is begun, or what to listen to.
     type: str
@@ -137,6 +144,7 @@ def main() -> None:
             "release": {"type": "str", "default": ""},
             "steps": {"type": "int", "default": 1},
             "again": {"type": "bool", "default": False},
+            "migrate": {"type": "bool", "default": False},
             "transaction": {"type": "str", "default": ""},
             "heard": {"type": "int", "default": 0},
         },
@@ -156,7 +164,7 @@ def _result(given: dict[str, Any], *, rehearsal: bool) -> dict[str, Any]:
         return listen(stack, transaction, given["heard"], least_s=NEXT_S, most_s=MOST_S).as_result()
     if rehearsal:
         return _rehearsed(given)
-    asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again")}
+    asked = {name: given[name] for name in (*RELEASE_OPTIONS, "state", "release", "steps", "again", "migrate")}
     # Of the gate and the stack file, the unit is told what this host found: not what it was sent.
     asked["gate"] = {}
     warnings: tuple[str, ...] = ()

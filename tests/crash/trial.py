@@ -169,11 +169,11 @@ def _ledger_faults(estate: Estate) -> list[str]:
     if not estate.has_ledger:
         return []
     said = spooled()
-    if estate.play("tell_ledger").code:
-        return ["what the host says does not get into the ledger"]
-    if left := spooled():
-        return [f"{len(left)} of {len(said)} statements stay on the host"]
-    return ["the ledger does not verify"] if estate.play("verify_ledger").code else []
+    run = estate.play("tell_ledger", "playbooks/verify_ledger.yml") if said else estate.play("verify_ledger")
+    if run.code:
+        return [f"the ledger does not verify, or does not take what the host says: {_last_words(run.text)}"]
+    left = spooled()
+    return [f"{len(left)} of {len(said)} statements stay on the host"] if left else []
 
 
 def spooled() -> list[str]:

@@ -101,3 +101,30 @@ def test_a_migration_that_fails_says_why_and_leaves_rows_and_release_alone() -> 
     history = play("history", "--limit", ENVIRONMENT, "-e", f"stack={STACK}", "-e", "last=1")
     (event,) = history.told()["rows"]
     assert (event["action"], event["outcome"]) == ("migrate", "migration failed")
+
+
+def deploy_migrating(release: str) -> Run:
+    words = ("-e", f"stack={STACK}", "-e", f"release={release}", "-e", "migrate=true")
+    return play("deploy", "--limit", ENVIRONMENT, *words, *GLASS)
+
+
+def test_a_deploy_backs_up_and_migrates_first_where_it_is_asked_to() -> None:
+    run = deploy_migrating(BETTER)
+    assert run.code == 0, run.text
+    (saving,) = [task for task in run.report["tasks"] if task["action"] == "seisei.ops.backup"]
+    (saved,) = next(iter(saving["hosts"].values()))["report"]["databases"]
+    assert saved["schema_head"] == "0001_base"
+    steps = [line.rpartition(" s  ")[2] for line in run.text.splitlines() if " s  " in line]
+    assert steps.index("migrate the schema") < steps.index("start the candidate")
+    assert migrations() == ["0001_base", "0002_add_order_status", "0003_add_customer_tier"]
+    assert (visit(NAME).status, visit(NAME).release) == (200, BETTER)
+    bring(STACK, GOOD)
+
+
+def test_a_deploy_whose_migration_fails_goes_no_further() -> None:
+    before = snapshot(HOST, STACK)
+    run = deploy_migrating(BROKEN)
+    assert run.code == 2
+    run.line(f"{STACK} {BROKEN}: the migration ended with exit code 1")
+    unchanged(serving(before, STACK), serving(snapshot(HOST, STACK), STACK))
+    assert (visit(NAME).status, visit(NAME).release) == (200, GOOD)

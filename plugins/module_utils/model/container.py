@@ -14,6 +14,7 @@ from .service import Service
 
 LABEL = "ops.seisei."
 CONFIG_ROOT = "/var/lib/seisei/configs"
+EDGE_CONTAINER = "edge-traefik"
 USUAL_SHARES = 1024  # what a container weighs for processors of which nothing was said (runc(8))
 UNNAMED_VOLUME = re.compile(r"[0-9a-f]{64}")  # what the engine calls a volume that nobody named
 SECRET_ROOT = "/run/seisei/secrets"  # a path, and on tmpfs

@@ -38,10 +38,16 @@ class SimulatedRuntime:
     put: dict[int, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     said: str = ""
+    free: int = 1 << 40
+    task_ends: tuple[int, str] = (0, "all applied")
+    tasks: list[tuple[str, ...]] = field(default_factory=list)
 
     def _reach(self, step: str) -> None:
         if step in self.breaks:
             raise self.breaks[step]
+
+    def room(self) -> Mapping[str, int]:
+        return {"/srv/engine": self.free}
 
     def fetch(self, release: Release) -> None:
         self._reach("fetch")
@@ -99,7 +105,9 @@ class SimulatedRuntime:
         return self.said
 
     def run_task(self, release: Release, service: str, command: tuple[str, ...], limit_s: float) -> TaskResult:
-        raise NotImplementedError
+        self._reach("run_task")
+        self.tasks.append(command)
+        return TaskResult(*self.task_ends, 0.1)
 
 
 class LoopbackHost(Host):

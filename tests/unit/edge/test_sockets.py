@@ -39,6 +39,30 @@ def test_listening_is_not_established() -> None:
         assert established(os.getpid(), {listener.getsockname()[1]}) == 0
 
 
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_connection_that_the_neighbour_has_is_counted(family: socket.AddressFamily, address: str) -> None:
+    client, server, port = connected(family, address)
+    with client, server:
+        assert established(os.getpid(), {port}, {address: os.getpid()}) == 1
+
+
+def test_nobody_is_accused_who_cannot_be_asked() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    client, server, port = connected(socket.AF_INET, "127.0.0.1")
+    with client, server:
+        assert established(os.getpid(), {port}, {"127.0.0.1": ended.pid}) == 1
+
+
+def test_a_server_for_both_families_knows_its_neighbour() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        port = int(listener.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", port)):
+            server, _ = listener.accept()
+            with server:
+                assert established(os.getpid(), {port}, {"127.0.0.1": os.getpid()}) == 1
+
+
 def test_drain_waits_for_the_last_connection() -> None:
     client, server, port = connected(socket.AF_INET, "127.0.0.1")
 
