@@ -59,8 +59,9 @@ class Bench:
                     raise Failed(played.text[-3000:])
                 self._say(load, f"{number + 1:>2}/{switches} {action:<9} {played.seconds:4.1f} s", lasts)
             _wait_until(load, lasts)
-        switched = switches_of(journal.entries(), typed)
-        self.figures |= {**own_figures(load.samples, switched), "skipped": load.skipped}
+        entries = journal.entries()
+        switched = switches_of(entries, typed)
+        self.figures |= {**own_figures(load.samples, switched, entries), "skipped": load.skipped}
         self.panels.append(Panel("seisei-ops", load.samples, [one.flipped for one in switched]))
 
     def peer(self, peer: Peer, way: str, rate: float, switches: int) -> None:

@@ -52,6 +52,32 @@ def switches_of(journal: Iterable[Mapping[str, Any]], typed: Sequence[tuple[floa
     return sorted(switches, key=lambda one: one.began)
 
 
+def spans_of(journal: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """When each step of the transactions in a journal was taken, by its name: from its beginning to its end."""
+    begun: dict[tuple[str, str], float] = {}
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for entry in journal:
+        key = (str(entry.get("transaction")), str(entry["step"]))
+        if entry["event"] == "begin":
+            begun[key] = float(entry["at"])
+        elif key in begun:
+            spans.setdefault(key[1], []).append((begun.pop(key), float(entry["at"])))
+    return spans
+
+
+def by_step(samples: Sequence[Sample], spans: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, dict[str, Any]]:
+    """What visitors met during each step: how many requests were due then, and within what 99 % were answered.
+
+    With the step's mean seconds. A step of few requests says little.
+    """
+    found = {}
+    for step, times in spans.items():
+        during, _ = within(samples, sorted(times))
+        seconds = sum(end - begin for begin, end in times) / len(times)
+        found[step] = {"seconds": round(seconds, 3), "requests": len(during), "p99_ms": p99(during)}
+    return found
+
+
 def within(samples: Iterable[Sample], windows: Sequence[tuple[float, float]]) -> tuple[list[Sample], list[Sample]]:
     """The samples that were due within one of the windows, and the others. Windows are in order and do not overlap."""
     inside: list[Sample] = []
@@ -84,8 +110,10 @@ def failures(samples: Iterable[Sample]) -> list[dict[str, Any]]:
     ]
 
 
-def own_figures(samples: Sequence[Sample], switches: Sequence[Switch]) -> dict[str, Any]:
-    """The figures of our own switches under load."""
+def own_figures(
+    samples: Sequence[Sample], switches: Sequence[Switch], journal: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The figures of our own switches under load; with their journal, step by step as well."""
     during, between = within(samples, [(one.began, one.ended) for one in switches])
     flips, _ = within(samples, [(one.flipped - _FLIP_S, one.flipped + _FLIP_S) for one in switches])
     typed, _ = within(samples, [(one.typed, one.ended) for one in switches])
@@ -105,6 +133,7 @@ def own_figures(samples: Sequence[Sample], switches: Sequence[Switch]) -> dict[s
         "client_late_max_ms": percentile(late, 1.0),
         "failures": failures(samples),
         "switched": [asdict(one) for one in switches],
+        "steps": by_step(samples, spans_of(journal)),
     }
 
 

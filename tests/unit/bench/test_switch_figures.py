@@ -61,6 +61,12 @@ def test_figures_hold_latencies_during_and_between_switches_apart() -> None:
     assert found["failures"] == [{"at_s": 12, "kind": "page", "problem": "HTTP 502", "release": "sha-a"}]
 
 
+def test_figures_say_what_visitors_met_during_each_step() -> None:
+    samples = [at(10.5, 0.02), at(11.05, 0.09), at(12.0, 0.01), at(20.5, 0.03)]
+    steps = own_figures(samples, [], JOURNAL)["steps"]
+    assert steps == {"switch the edge": {"seconds": 0.1, "requests": 1, "p99_ms": pytest.approx(90)}}
+
+
 @pytest.mark.parametrize(
     ("change", "missed"),
     [
