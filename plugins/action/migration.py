@@ -6,7 +6,7 @@ from typing import Any
 
 from ..module_utils.plan.gate import MIGRATE
 from ..plugin_utils.gate import for_the_host, release_to_pass
-from ..plugin_utils.ledger_errand import have_ledger_ready, tell_ledger
+from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
 
 
@@ -18,5 +18,4 @@ class ActionModule(LookingOn):
         asked = for_the_host(self.arguments)
         passed = release_to_pass(self, what=MIGRATE)
         self.tell(passed.notes)
-        have_ledger_ready(self.environment)
         return tell_ledger(self, self.carried_through("migration", {**asked, **passed.arguments}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.gate import for_the_host, promoted, release_to_pass
-from ..plugin_utils.ledger_errand import have_ledger_ready, tell_ledger
+from ..plugin_utils.ledger_errand import tell_ledger
 from ..plugin_utils.looking_on import LookingOn
 
 
@@ -24,6 +24,5 @@ class ActionModule(LookingOn):
             passed = release_to_pass(self)
             self.tell(passed.notes)
             given = passed.arguments
-        have_ledger_ready(self.environment)
         result = tell_ledger(self, self.carried_through("release", {**asked, **given}))
         return promoted(self, passed, result)

@@ -93,11 +93,11 @@ def deploy(
         # Counted under the lock: another deploy may have taken the number meanwhile.
         release = new_release(host, request.wanted, sha, request.wanted.digests, by=request.by, why=request.why)
         host.state.add_record(release)
-        by, why, allowed = request.by, request.why, request.allowed
-        migrates = request.migrates
-        return Transaction(
-            host, release, action="deploy", by=by, why=why, allowed=allowed, migrates=migrates
-        ).run(), said
+        transaction = Transaction(
+            host, release, action="deploy", by=request.by, why=request.why, allowed=request.allowed,
+            migrates=request.migrates,
+        )  # fmt: skip
+        return transaction.run(), said
 
 
 def _of_another_file(live: Release | None, candidate: Release) -> bool:

@@ -32,7 +32,7 @@ from .old_release import OldRelease
 from .plan.edge import BASE, lint_all
 from .plan.edge_assets import without_old_assets
 from .plan.smoke import tally
-from .preparing import must_be_done, run_migration, see_disk, see_way_back
+from .preparing import migration_of, must_be_done, run_migration, see_disk, see_way_back
 from .probes import Probes
 from .rollback import note_where_schema_stands
 from .smoke import run_smoke
@@ -220,15 +220,11 @@ class Transaction:
     def _prepare(self) -> None:
         see_disk(self.host)
         if self.old.is_there:
-            see_way_back(self.host, self.host.state.record(self.release.stack, self.old.number), self._warn)
+            old = self.host.state.record(self.release.stack, self.old.number)
+            see_way_back(self.host, old, self.receipt.warnings.append)
 
     def _migrate(self) -> None:
-        migration = self.stack.ops.migrate
-        assert migration is not None  # deploy() sees to it
-        must_be_done(run_migration(self.host, self.release, migration), self.release)
-
-    def _warn(self, words: str) -> None:
-        self.receipt.warnings.append(words)
+        must_be_done(run_migration(self.host, self.release, migration_of(self.stack)), self.release)
 
     def _needs_room(self) -> bool:
         return self.stack.ops.database is not None and not self.begun.was_present

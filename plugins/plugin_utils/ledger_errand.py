@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from threading import Thread
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.gateway.signatures import check
-from ..module_utils.model.environment import Environment
 from ..module_utils.model.errors import OpsError
 from ..module_utils.model.ledger import Entry, LedgerClash, head_from
 from ..module_utils.model.statement import Signed, signed_from
@@ -36,20 +33,6 @@ def tell_ledger(action: EstateAction, result: dict[str, Any]) -> dict[str, Any]:
         said = f"  warning: the ledger does not know of this yet, and the host keeps it until it does: {error}"
         return {**result, "display": [*result.get("display", ()), said], "ledger": {"error": error.as_dict()}}
     return {**result, "display": [*result.get("display", ()), *carried["display"]], "ledger": carried["ledger"]}
-
-
-def have_ledger_ready(environment: Environment) -> None:
-    """Read the ledger beside what the host does meanwhile, so that :func:`tell_ledger` finds it read and connected.
-
-    What is wrong with it is told then, by whoever needs it.
-    """
-
-    def read() -> None:
-        with suppress(OpsError):
-            Ledger(environment).chain()
-
-    if environment.ledger.bucket:
-        Thread(target=read, name="ledger", daemon=True).start()
 
 
 def carry(action: EstateAction, told: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def most(target: Target, niceness: int = 0) -> float:
 
 def _keeps_up(target: Target, rate: float, niceness: int) -> bool:
     with Load(target, rate, niceness) as load:
-        time.sleep(_TRIED_S)
+        time.sleep(_TRIED_S)  # a load is time: nothing is waited for
     found = load.figures(since=_TRIED_S / 4)  # it warms up first
     return not (load.skipped or found.failed) and (found.p99_ms or math.inf) <= MOST_P99_MS
 

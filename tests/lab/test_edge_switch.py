@@ -15,7 +15,7 @@ import pytest
 from plugins.module_utils.gateway.dialling import Target, through_edge
 from plugins.module_utils.gateway.edge import EdgeFiles
 from plugins.module_utils.gateway.http_probe import ask, probe_until
-from plugins.module_utils.gateway.sockets import established, wait_drained
+from plugins.module_utils.gateway.sockets import wait_drained
 from plugins.module_utils.model.errors import OpsError
 from plugins.module_utils.model.route import INTERNAL, Route
 from plugins.module_utils.model.smoke import Observed, SmokeTest
@@ -113,7 +113,7 @@ def test_slow_request_in_flight_survives_and_is_seen_by_the_drain(edge: Edge, bl
     slow.start()
     assert blue.slow_started.wait(5)
     switch_to(edge, green)
-    assert established(os.getpid(), {blue.port}) == 1
+    assert wait_drained(os.getpid(), {blue.port}, 0).left == 1
     cut = wait_drained(os.getpid(), {blue.port}, 0.3)
     assert cut.left == 1, "a drain that ends before its requests says how many it leaves"
     whole = wait_drained(os.getpid(), {blue.port}, 20)

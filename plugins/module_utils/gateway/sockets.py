@@ -39,22 +39,17 @@ class DrainResult:
     first: int = 0
 
 
-def established(pid: int, ports: Collection[int], neighbours: Mapping[str, int] | None = None) -> int:
-    """How many connections to these local ports are established in the network namespace of a process.
-
-    The edge keeps a connection it no longer needs for half a second (``plan.edge.IDLE_SECONDS``), so that long after a
-    switch each one counted carries a request, a web socket, or belongs to somebody who came past the edge.
-    ``neighbours`` are those whose own tables can be read, by address the id of a process of theirs: see :func:`_dead`.
-    Raises OpsError when the process is gone or may not be looked at.
-    """
-    found = _open(pid, ports)
-    return len(found - _dead(found, neighbours or {}))
-
-
 def wait_drained(
     pid: int, ports: Collection[int], limit: float, neighbours: Mapping[str, int] | None = None
 ) -> DrainResult:
-    """Wait until no connection to these ports is left, ``limit`` seconds at most. A process that ends has drained."""
+    """Wait until no connection to these local ports is established in the network namespace of a process.
+
+    ``limit`` seconds at most: with 0 they are counted. A process that ends has drained. The edge keeps a connection it
+    no longer needs for half a second (``plan.edge.IDLE_SECONDS``), so that long after a switch each one counted carries
+    a request, a web socket, or belongs to somebody who came past the edge. ``neighbours`` are those whose own tables
+    can be read, by address the id of a process of theirs: see :func:`_dead`.
+    Raises OpsError when the process may not be looked at.
+    """
     start = time.monotonic()
     first: int | None = None
     empty_since: float | None = None
@@ -81,9 +76,6 @@ def wait_drained(
 class _Gone(OpsError):
     """The process has ended, and its connections with it."""
 
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"process {pid} has ended", where="host", do="look at the container's state")
-
 
 def _open(pid: int, ports: Collection[int]) -> set[_Pair]:
     """The established connections to these local ports, as pairs of this end and the other."""
@@ -108,7 +100,7 @@ def _table(pid: int) -> list[tuple[_End, _End, str]]:
     try:
         return [_row(line) for name in ("tcp", "tcp6") for line in _lines(_PROC / str(pid) / "net" / name)]
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise _Gone(pid) from error
+        raise _Gone(f"process {pid} has ended") from error
     except OSError as error:
         raise OpsError(
             f"cannot read the connections of process {pid}: {error.strerror}",

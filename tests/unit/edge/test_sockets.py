@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from plugins.module_utils.gateway.sockets import DrainResult, established, total, wait_all_drained, wait_drained
-from plugins.module_utils.model.errors import OpsError
+from plugins.module_utils.gateway.sockets import DrainResult, total, wait_all_drained, wait_drained
 
 
 def connected(family: socket.AddressFamily, address: str) -> tuple[socket.socket, socket.socket, int]:
@@ -28,22 +27,22 @@ def connected(family: socket.AddressFamily, address: str) -> tuple[socket.socket
 def test_counts_the_serving_side_only(family: socket.AddressFamily, address: str) -> None:
     client, server, port = connected(family, address)
     with client, server:
-        assert established(os.getpid(), {port}) == 1
-        assert established(os.getpid(), {int(client.getsockname()[1])}) == 1
-        assert established(os.getpid(), {1}) == 0
-    assert established(os.getpid(), {port}) == 0
+        assert wait_drained(os.getpid(), {port}, 0).left == 1
+        assert wait_drained(os.getpid(), {int(client.getsockname()[1])}, 0).left == 1
+        assert wait_drained(os.getpid(), {1}, 0).left == 0
+    assert wait_drained(os.getpid(), {port}, 0).left == 0
 
 
 def test_listening_is_not_established() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert established(os.getpid(), {listener.getsockname()[1]}) == 0
+        assert wait_drained(os.getpid(), {listener.getsockname()[1]}, 0).left == 0
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_a_connection_that_the_neighbour_has_is_counted(family: socket.AddressFamily, address: str) -> None:
     client, server, port = connected(family, address)
     with client, server:
-        assert established(os.getpid(), {port}, {address: os.getpid()}) == 1
+        assert wait_drained(os.getpid(), {port}, 0, {address: os.getpid()}).left == 1
 
 
 def test_nobody_is_accused_who_cannot_be_asked() -> None:
@@ -51,7 +50,7 @@ def test_nobody_is_accused_who_cannot_be_asked() -> None:
     ended.wait()
     client, server, port = connected(socket.AF_INET, "127.0.0.1")
     with client, server:
-        assert established(os.getpid(), {port}, {"127.0.0.1": ended.pid}) == 1
+        assert wait_drained(os.getpid(), {port}, 0, {"127.0.0.1": ended.pid}).left == 1
 
 
 def test_a_server_for_both_families_knows_its_neighbour() -> None:
@@ -60,7 +59,7 @@ def test_a_server_for_both_families_knows_its_neighbour() -> None:
         with socket.create_connection(("127.0.0.1", port)):
             server, _ = listener.accept()
             with server:
-                assert established(os.getpid(), {port}, {"127.0.0.1": os.getpid()}) == 1
+                assert wait_drained(os.getpid(), {port}, 0, {"127.0.0.1": os.getpid()}).left == 1
 
 
 def test_drain_waits_for_the_last_connection() -> None:
@@ -91,8 +90,6 @@ def test_process_that_ended_has_drained() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     assert wait_drained(ended.pid, {80}, 5).left == 0
-    with pytest.raises(OpsError, match="has ended"):
-        established(ended.pid, {80})
 
 
 def test_several_drains_as_one() -> None:
